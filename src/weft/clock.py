@@ -21,6 +21,6 @@ def now() -> float:
 
 def install(clock: Clock) -> Clock:
     """Put another clock behind `now()` and return the one that stood there. For tests only."""
-    global _clock  # noqa: PLW0603 - the one door is the point
+    global _clock
     before, _clock = _clock, clock
     return before
