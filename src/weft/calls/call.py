@@ -101,6 +101,12 @@ class Call(Generic[R_co]):
             name=self.name if name is None else name,
         )
 
+    def with_args(self, args: tuple[Any, ...]) -> "Call[R_co]":
+        """Return a copy with these further positional arguments."""
+        return Call(
+            self.fn, self.args + args, self.kwargs, self.place, self.limit, self.timeout, self.retry, self.name
+        )
+
     @property
     def host(self) -> str | None:
         """The `host:port` that the call will talk to, where its function can tell."""
@@ -119,7 +125,7 @@ def call(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call[Any]:
 
 def as_call(fn: Callable[..., Any] | Call[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
     """Make a call of a function and its arguments, or pass on one that is made already."""
-    if type(fn) is Call:
+    if isinstance(fn, Call):
         return replace(fn, args=fn.args + args, kwargs={**fn.kwargs, **kwargs}) if args or kwargs else fn
     try:
         place, name = _known(fn)

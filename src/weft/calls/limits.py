@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from weft.clock import now
-from weft.errors import InvalidCall, Overloaded
+from weft.errors import InvalidCall
 from weft.executors.loop import LoopExecutor
 from weft.policy.bulkhead import Bulkhead
 from weft.policy.rate import Rate
-from weft.policy.verdict import GO, Go, Stop, Wait
+from weft.policy.verdict import Stop, Wait
 
 __all__ = ["Limit", "LimitStatistics", "Limits"]
+
+# A crawl meets ever new hosts; beyond this many, those with nothing under way are forgotten.
+_MOST_HOSTS = 4096
 
 Ticket: TypeAlias = tuple[LoopExecutor, "asyncio.Future[None]"]
 
@@ -36,7 +39,10 @@ class Limit:
     The lock guards the bulkhead and the rate: scopes on several loops meet here.
     """
 
-    def __init__(self, name: str, size: int, *, waiting: int, rate: Rate | None = None) -> None:
+    def __init__(
+        self, name: str, size: int, *, waiting: int, rate: Rate | None = None, defined: bool = False
+    ) -> None:
+        self.defined = defined  # by the user: never forgotten
         self._lock = threading.Lock()
         self._bulkhead: Bulkhead[Ticket] = Bulkhead(name, size, waiting)
         self._rate = rate
@@ -46,22 +52,26 @@ class Limit:
         """What refusals and statistics call it."""
         return self._bulkhead.name
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is inside and nobody waits."""
+        return self._bulkhead.inside == 0
+
     async def enter(self, loop: LoopExecutor, owner: object, patience: float) -> None:
         """Take a place, waiting for one if the waiting room has a seat; give it back with `leave`.
 
         Raises:
             Overloaded: the waiting room is full, or the rate's next slot is more than `patience` seconds away.
         """
-        ticket = (loop, loop.loop.create_future())
         with self._lock:
-            verdict = self._bulkhead.enter(ticket, owner)
-        match verdict:
-            case Stop(error):
-                raise error
-            case Wait():
-                await self._wait_for_place(ticket, owner)
-            case Go():
-                pass
+            admitted = self._bulkhead.admit()
+            if not admitted:
+                ticket = (loop, loop.loop.create_future())
+                verdict = self._bulkhead.enter(ticket, owner)
+        if not admitted:
+            if isinstance(verdict, Stop):
+                raise verdict.error
+            await self._wait_for_place(ticket, owner)
         if self._rate is not None:
             await self._wait_for_slot(self._rate, patience)
 
@@ -101,13 +111,10 @@ class Limit:
         try:
             with self._lock:
                 verdict = rate.reserve(now(), patience)
-            match verdict:
-                case Stop(error):
-                    raise error
-                case Wait(delay):
-                    await asyncio.sleep(delay)
-                case Go():
-                    pass
+            if isinstance(verdict, Stop):
+                raise verdict.error
+            if isinstance(verdict, Wait):
+                await asyncio.sleep(verdict.seconds)
         except BaseException:
             self.leave()
             raise
@@ -135,7 +142,7 @@ class Limits:
 
     def define(self, name: str, size: int, *, waiting: int | None = None, rate: Rate | None = None) -> Limit:
         """Set up a limit, or replace the one of that name; calls inside the old one are not counted by the new."""
-        limit = Limit(name, size, waiting=self._waiting if waiting is None else waiting, rate=rate)
+        limit = Limit(name, size, waiting=self._waiting if waiting is None else waiting, rate=rate, defined=True)
         table, key = (self._hosts, name[5:]) if name.startswith("host:") else (self._named, name)
         with self._lock:
             table[key] = limit
@@ -150,7 +157,7 @@ class Limits:
         found = self._named.get(name)
         if found is None:
             known = ", ".join(sorted(self._named)) or "none"
-            raise InvalidCall(f"no limit is called {name!r} (known: {known}): write weft.limit({name!r}, size=10) first")
+            raise InvalidCall(f"no limit is called {name!r} (known: {known}): write weft.limit({name!r}, 10) first")
         return found
 
     def host(self, host: str) -> Limit:
@@ -158,8 +165,13 @@ class Limits:
         found = self._hosts.get(host)
         if found is None:
             with self._lock:
+                if len(self._hosts) >= _MOST_HOSTS:
+                    self._forget_idle_hosts()
                 found = self._hosts.setdefault(host, Limit(f"host:{host}", self._per_host, waiting=self._waiting))
         return found
+
+    def _forget_idle_hosts(self) -> None:
+        self._hosts = {host: limit for host, limit in self._hosts.items() if limit.defined or not limit.idle}
 
     def __iter__(self) -> Iterator[Limit]:
         with self._lock:

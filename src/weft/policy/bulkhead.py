@@ -42,15 +42,20 @@ class Bulkhead(Generic[T]):
         """How many wait for a place."""
         return len(self._queue)
 
+    def admit(self) -> bool:
+        """Take a place if one is free. (Nobody waits while one is: places are handed over.)"""
+        free = self.inside < self.size
+        self.inside += free
+        return free
+
     def enter(self, ticket: T, owner: object) -> Verdict:
         """Take a place (Go), a seat in the waiting room (Wait without end), or be refused (Stop)."""
-        if self.inside < self.size:
-            self.inside += 1
+        if self.admit():
             return GO
         if len(self._queue) >= self.waiting:
             self.refused += 1
             return Stop(Overloaded(f"limit {self.name!r} is full: {self.inside} running, {len(self._queue)} waiting"))
-        self._queue.push(owner, ticket)
+        self._queue.push(ticket, owner)
         return Wait(math.inf)
 
     def leave(self) -> T | None:
@@ -62,4 +67,4 @@ class Bulkhead(Generic[T]):
 
     def withdraw(self, ticket: T, owner: object) -> bool:
         """Leave the waiting room. False: the ticket was called already and holds a place."""
-        return self._queue.remove(owner, ticket)
+        return self._queue.remove(ticket, owner)

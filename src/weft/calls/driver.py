@@ -1,0 +1,180 @@
+"""Takes one call through its conditions: ask the policies, wait as they say, run it, tell what came of it.
+
+Layers, outermost first: retry, limits (rate, then place), the attempt's timeout, the call itself. So a retry gives its
+place back while it backs off, and a limit sees attempts, not sequences of them.
+"""
+
+import asyncio
+import inspect
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from weft.calls.call import Call, Place
+from weft.calls.limits import Limit
+from weft.calls.places import Places, Progress, WorkExecutor
+from weft.clock import now
+from weft.errors import Overloaded, WeftError
+from weft.executors.loop import LoopExecutor
+from weft.executors.work import Work
+from weft.outcome import Failed, Ok, Outcome, Refused, TimedOut
+from weft.policy.retry import Retry
+from weft.policy.verdict import Wait
+
+__all__ = ["Lane", "perform"]
+
+Result: TypeAlias = Outcome[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What all calls of one scope share on their way.
+
+    Attributes:
+        places: where calls can run.
+        loop: the loop that drives them.
+        owner: in whose name they queue; fair shares are dealt by owner.
+        deadline: on `weft.clock`; nothing is begun that could only start after it. (Cutting off is the scope's part.)
+    """
+
+    places: Places
+    loop: LoopExecutor
+    owner: object
+    deadline: float
+
+
+async def perform(call: Call[Any], progress: Progress, lane: Lane) -> Result:
+    """Run the call on the lane's loop and tell what came of it; failures are returned, not raised.
+
+    Args:
+        call: what to run.
+        progress: where attempts and the start of the first are written down.
+        lane: what it shares with the other calls of its scope.
+
+    Raises:
+        asyncio.CancelledError: the driver was cancelled; the call has been given up.
+    """
+    if call.retry is None:
+        return await _attempt(call, progress, lane)
+    failures = 0
+    while True:
+        outcome = await _attempt(call, progress, lane)
+        if outcome.ok:
+            return outcome
+        failures += 1
+        pause = _pause(call.retry, failures, outcome, lane.deadline)
+        if pause is None:
+            return outcome
+        await asyncio.sleep(pause)
+
+
+def _pause(retry: Retry, failures: int, outcome: Result, deadline: float) -> float | None:
+    if isinstance(outcome, Ok):
+        return None
+    verdict = retry.after(failures, outcome.as_error(), deadline - now(), random.random())  # noqa: S311 - jitter, no secret
+    return verdict.seconds if isinstance(verdict, Wait) else None
+
+
+async def _attempt(call: Call[Any], progress: Progress, lane: Lane) -> Result:
+    inside: list[Limit] = []
+    try:
+        for limit in _limits(call, lane.places):
+            await limit.enter(lane.loop, lane.owner, lane.deadline - now())
+            inside.append(limit)
+        progress.attempts += 1
+        if call.timeout is None:
+            return await _run(call, progress, lane)
+        return await _run_in_time(call, progress, lane)
+    except Overloaded as error:
+        return Refused(error.reason, error.retry_after)
+    finally:
+        for limit in reversed(inside):
+            limit.leave()
+
+
+def _limits(call: Call[Any], places: Places) -> Iterator[Limit]:
+    # One order for all calls, so that no two can hold what the other waits for.
+    limits = places.limits
+    if call.limit is not None:
+        yield limits.named(call.limit) if isinstance(call.limit, str) else call.limit
+    host = call.host
+    if host is not None:
+        yield limits.host(host)
+    yield limits.process
+
+
+async def _run_in_time(call: Call[Any], progress: Progress, lane: Lane) -> Result:
+    try:
+        async with asyncio.timeout(call.timeout) as timeout:
+            return await _run(call, progress, lane)
+    except TimeoutError:
+        if timeout.expired():
+            return TimedOut(call.timeout)
+        raise
+
+
+async def _run(call: Call[Any], progress: Progress, lane: Lane) -> Result:
+    if call.place is Place.LOOP:
+        if progress.started_at is None:
+            progress.started_at = now()
+        return await _await(call.fn, call.args, call.kwargs)
+    if call.place is Place.THREAD:
+        outcome = await _offload(lane.places.threads, call, progress, lane)
+        if isinstance(outcome, Ok) and inspect.iscoroutine(outcome.value):
+            return await _await(_itself, (outcome.value,), {})  # a lambda around an async function
+        return outcome
+    return await _offload(lane.places.processes, call, progress, lane)
+
+
+async def _await(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:
+    try:
+        return Ok(await fn(*args, **kwargs))
+    except asyncio.CancelledError as error:
+        if _being_cancelled():
+            raise
+        return Failed(error)
+    except BaseException as error:  # noqa: BLE001 - SystemExit in a task must not end the loop
+        return Failed(error)
+
+
+def _itself(coroutine: Any) -> Any:
+    return coroutine
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _offload(executor: WorkExecutor, call: Call[Any], progress: Progress, lane: Lane) -> Result:
+    ended = lane.loop.loop.create_future()
+    tell = partial(_tell, lane.loop, ended)
+    # Copied: the driver's own context may not be entered twice, and an abandoned thread keeps it.
+    context = copy_context() if call.place is Place.THREAD else None
+    work = Work(call.fn, call.args, call.kwargs, tell, context=context, owner=lane.owner, label=call.name)
+    executor.start(work)
+    try:
+        await ended
+    except asyncio.CancelledError:
+        executor.cancel(work)
+        raise
+    finally:
+        if progress.started_at is None and work.started_at:
+            progress.started_at = work.started_at
+    return Ok(work.value) if work.error is None else Failed(work.error)
+
+
+def _tell(loop: LoopExecutor, ended: "asyncio.Future[None]", _: Work) -> None:
+    with suppress(WeftError):  # the loop is gone, and with it everybody who waited
+        loop.post(_settle, ended)
+
+
+def _settle(ended: "asyncio.Future[None]") -> None:
+    if not ended.done():
+        ended.set_result(None)
+
+
