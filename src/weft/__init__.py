@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from weft.runtime.face import to_thread as to_thread
     from weft.runtime.process import close as close
     from weft.runtime.process import configure as configure
-    from weft.scope.batch import Batch as Batch
-    from weft.scope.current import remaining as remaining
-    from weft.scope.join import quorum as quorum
-    from weft.scope.scope import Scope as Scope
-    from weft.scope.task import Task as Task
+    from weft.scopes.batch import Batch as Batch
+    from weft.scopes.current import remaining as remaining
+    from weft.scopes.join import quorum as quorum
+    from weft.scopes.scope import Scope as Scope
+    from weft.scopes.task import Task as Task
 
 __version__ = "0.1.0"
 
@@ -67,8 +67,8 @@ _HOME = {
     "TimedOut": "outcome", "Rate": "policy.rate", "Retry": "policy.retry", "as_completed": "runtime.face",
     "first": "runtime.face", "gather": "runtime.face", "limit": "runtime.face", "map": "runtime.face",
     "run": "runtime.face", "scope": "runtime.face", "statistics": "runtime.face", "to_thread": "runtime.face",
-    "close": "runtime.process", "configure": "runtime.process", "Batch": "scope.batch",
-    "remaining": "scope.current", "quorum": "scope.join", "Scope": "scope.scope", "Task": "scope.task",
+    "close": "runtime.process", "configure": "runtime.process", "Batch": "scopes.batch",
+    "remaining": "scopes.current", "quorum": "scopes.join", "Scope": "scopes.scope", "Task": "scopes.task",
 }  # fmt: skip
 
 __all__ = [*_HOME, "http"]  # noqa: PLE0604 - the names are the table's

@@ -55,7 +55,7 @@ class Bulkhead(Generic[T]):
         if len(self._queue) >= self.waiting:
             self.refused += 1
             return Stop(Overloaded(f"limit {self.name!r} is full: {self.inside} running, {len(self._queue)} waiting"))
-        self._queue.push(ticket, owner)
+        self._queue.push(owner, ticket)
         return Wait(math.inf)
 
     def leave(self) -> T | None:
@@ -67,4 +67,4 @@ class Bulkhead(Generic[T]):
 
     def withdraw(self, ticket: T, owner: object) -> bool:
         """Leave the waiting room. False: the ticket was called already and holds a place."""
-        return self._queue.remove(ticket, owner)
+        return self._queue.remove(owner, ticket)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sized
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
-from weft.calls.call import Call, as_call
+from weft.calls.call import Call, Place, as_call
 from weft.calls.limits import Limit
 from weft.errors import InvalidCall, InvalidValue
 from weft.outcome import Ok, Outcome
@@ -11,11 +11,12 @@ from weft.policy.rate import Rate
 from weft.policy.retry import Retry
 from weft.runtime.process import runtime
 from weft.runtime.runtime import RuntimeStatistics
-from weft.scope.arrivals import Arrivals
-from weft.scope.batch import Batch, Plan
-from weft.scope.join import JoinName, Quorum, as_join
-from weft.scope.scope import Scope
-from weft.scope.task import Task
+from weft.scopes.arrivals import Arrivals
+from weft.scopes.batch import Batch, Plan
+from weft.scopes.join import JoinName, Quorum, as_join
+from weft.scopes.scope import Scope
+from weft.scopes.task import Task
+from weft.scopes.waiting import refuse_to_block
 
 __all__ = ["as_completed", "first", "gather", "limit", "map", "run", "scope", "statistics", "to_thread"]
 
@@ -55,9 +56,10 @@ def run(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         WouldBlock: called on an event loop's thread; there, write `await`.
         DeadlineExceeded: the surrounding scope's deadline passed.
     """
+    made = as_call(fn, args, kwargs)
+    refuse_to_block(f"await {made.name}(...)" if made.place is Place.LOOP else f"await weft.to_thread({made.name}, ...)")
     with Scope(runtime(), join="settled") as one:
-        task = one.start(fn, *args, **kwargs)
-        return task.result()
+        return one.start(made).result()
 
 
 async def to_thread(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -2,15 +2,19 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from weft.calls.limits import Limits, LimitStatistics
 from weft.config import Config
 from weft.errors import WeftError
 from weft.executors.loop import LoopExecutor
-from weft.executors.processes import ProcessExecutor, ProcessStatistics
 from weft.executors.threads import ThreadExecutor, ThreadStatistics
 from weft.runtime.background import BackgroundLoop, new_loop
+
+if TYPE_CHECKING:
+    from weft.executors.processes import ProcessExecutor, ProcessStatistics
 
 __all__ = ["Runtime", "RuntimeStatistics"]
 
@@ -20,7 +24,7 @@ class RuntimeStatistics:
     """A runtime at one moment; None stands for what has not been needed yet."""
 
     threads: ThreadStatistics | None
-    processes: ProcessStatistics | None
+    processes: "ProcessStatistics | None"
     limits: tuple[LimitStatistics, ...]
     loops: int
     abandoned_on_loops: int
@@ -30,15 +34,20 @@ class Runtime:
     """The executors, limits and loops of one process. Safe to use from any thread.
 
     Nothing starts before it is needed: no thread, no process, no loop. The lock guards those first moments.
+
+    Args:
+        config: the settings.
+        make_loop: makes the background loop; None: uvloop's or asyncio's, as the settings say.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
         self.config = config
+        self._make_loop = make_loop or (lambda: new_loop(uvloop=config.uvloop))
         self.limits = Limits(per_host=config.host_limit, process=config.process_limit, waiting=config.waiting)
         # Reentrant: a finaliser that runs while it is held may ask for the runtime, too.
         self._lock = threading.RLock()
         self._threads: ThreadExecutor | None = None
-        self._processes: ProcessExecutor | None = None
+        self._processes: "ProcessExecutor | None" = None
         self._background: BackgroundLoop | None = None
         self._loops: dict[int, LoopExecutor] = {}
         self._closed = False
@@ -56,12 +65,14 @@ class Runtime:
         return self._threads
 
     @property
-    def processes(self) -> ProcessExecutor:
+    def processes(self) -> "ProcessExecutor":
         """The processes in which functions marked `weft.cpu` run."""
         if self._processes is None:
             with self._lock:
                 self._refuse_if_closed()
                 if self._processes is None:
+                    from weft.executors.processes import ProcessExecutor  # noqa: PLC0415 - multiprocessing is heavy
+
                     self._processes = ProcessExecutor(self.config.processes, queue_size=self.config.process_queue)
         return self._processes
 
@@ -81,7 +92,7 @@ class Runtime:
                 self._refuse_if_closed()
                 background = self._background
                 if background is None or not background.alive:
-                    background = self._background = BackgroundLoop(lambda: new_loop(uvloop=self.config.uvloop))
+                    background = self._background = BackgroundLoop(self._make_loop)
                     self._remember(background.executor)
         return background.executor
 

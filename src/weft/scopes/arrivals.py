@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from weft.errors import InvalidCall
-from weft.scope.task import Task
-from weft.scope.waiting import LoopWaiter, ThreadWaiter, Waiter
+from weft.scopes.task import Task
+from weft.scopes.waiting import LoopWaiter, ThreadWaiter, Waiter
 
 __all__ = ["Arrivals"]
 

@@ -7,8 +7,8 @@ taken back with `uncancel`, one that comes from outside goes on its way.
 import asyncio
 
 from weft.outcome import Cancelled
-from weft.scope.core import Core
-from weft.scope.waiting import LoopWaiter
+from weft.scopes.core import Core
+from weft.scopes.waiting import LoopWaiter
 
 __all__ = ["Body"]
 

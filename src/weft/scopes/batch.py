@@ -15,12 +15,12 @@ from typing import Any, Generic, TypeVar, cast
 from weft.calls.call import Call
 from weft.errors import InvalidCall
 from weft.outcome import Ok, Outcome, TimedOut
-from weft.scope.core import GRACE
-from weft.scope.current import current
-from weft.scope.join import Quorum, as_join
-from weft.scope.scope import Scope
-from weft.scope.task import Task
-from weft.scope.waiting import LoopWaiter, ThreadWaiter, Waiter, refuse_to_block
+from weft.scopes.core import GRACE
+from weft.scopes.current import current
+from weft.scopes.join import Quorum, as_join
+from weft.scopes.scope import Scope
+from weft.scopes.task import Task
+from weft.scopes.waiting import LoopWaiter, ThreadWaiter, Waiter, refuse_to_block
 
 __all__ = ["Batch", "Completed", "Plan"]
 

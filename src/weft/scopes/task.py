@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weft.calls.call import Call
 from weft.clock import now
 from weft.outcome import Cancelled, Outcome
-from weft.scope.waiting import LoopWaiter, ThreadWaiter, Waiter
+from weft.scopes.waiting import LoopWaiter, ThreadWaiter, Waiter
 
 if TYPE_CHECKING:
     import asyncio

@@ -1,6 +1,6 @@
 """The heart of a scope: its live calls, its deadline, its end. Touched on its loop's thread alone.
 
-`weft.scope.scope` is the face that callers of either colour see; it sends what they ask for here.
+`weft.scopes.scope` is the face that callers of either colour see; it sends what they ask for here.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from weft.calls.places import Places
 from weft.clock import now
 from weft.executors.loop import LoopExecutor
 from weft.outcome import Cancelled, Failed, Ok, Outcome, TimedOut
-from weft.scope.join import Count, Quorum, Verdict, verdict
-from weft.scope.task import Task
+from weft.scopes.join import Count, Quorum, Verdict, verdict
+from weft.scopes.task import Task
 
 __all__ = ["GRACE", "Core"]
 

@@ -13,12 +13,12 @@ from weft.clock import now
 from weft.errors import DeadlineExceeded, ScopeClosed, TaskCancelled
 from weft.executors.loop import LoopExecutor
 from weft.outcome import Cancelled, Ok, Outcome, TimedOut
-from weft.scope.body import Body
-from weft.scope.core import GRACE, Core
-from weft.scope.current import Bounded, current
-from weft.scope.join import JoinName, Quorum, as_join, conclusion
-from weft.scope.task import Task
-from weft.scope.waiting import ThreadWaiter, refuse_to_block
+from weft.scopes.body import Body
+from weft.scopes.core import GRACE, Core
+from weft.scopes.current import Bounded, current
+from weft.scopes.join import JoinName, Quorum, as_join, conclusion
+from weft.scopes.task import Task
+from weft.scopes.waiting import ThreadWaiter, refuse_to_block
 
 __all__ = ["Scope"]
 
