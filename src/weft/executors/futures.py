@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from weft.errors import TaskCancelled
-from weft.executors.lending import lending
+from weft.executors.lending import lending, lends
 from weft.executors.work import State, Work
 
 __all__ = ["Call", "LendingFuture"]
@@ -19,8 +19,8 @@ class LendingFuture(Future[T]):
     def result(self, timeout: float | None = None) -> T:
         """The value of the call, or the exception it raised; see `concurrent.futures.Future.result`."""
         try:
-            if self.done():
-                return super().result()
+            if not lends() or self.done():
+                return super().result(timeout)
             with lending():
                 return super().result(timeout)
         finally:
@@ -28,6 +28,8 @@ class LendingFuture(Future[T]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """The exception that the call raised, or None; see `concurrent.futures.Future.exception`."""
+        if not lends() or self.done():
+            return super().exception(timeout)
         with lending():
             return super().exception(timeout)
 

@@ -36,37 +36,40 @@ class Lane(Work):
 
     def run(self) -> None:
         """Run calls until none is left, or somebody else waits for a worker."""
-        batch, fn = self.batch, self.fn
+        batch, fn, rows = self.batch, self.fn, self.batch.rows
         claim = batch.claim()
         batch.widen()
         while claim is not None:
             index, row = claim
-            result = _attempt(fn, row)
+            batch.settle(index, _attempt(fn, row))
             self.calls += 1
-            claim = batch.settle(index, result, go_on=batch.undisturbed())
-            del result  # the next call may take long
+            claim = batch.claim() if rows and batch.undisturbed() else None
 
 
 class Batch:
-    """The calls of one `map`.
+    """The calls of one `map`. Concurrency safe, for one reader and many lanes.
 
-    Concurrency safe, for one reader and many lanes. `lock` guards all attributes; `gate` is the reader's bed.
+    Attributes:
+        rows: what has not begun, with its place in the order. Its methods are atomic; it is fed with `lock` held.
+        results: what has ended and was not read, by its place. Stored with `lock` held; to take out is atomic.
+        wanted: the place that the reader sleeps for, or -1. `lock` guards it.
+        gate: where the reader sleeps.
+        lanes: lanes that run or are queued. `lock` guards it.
+        fed: rows so far. The reader's own.
     """
 
-    def __init__(self, pool: Pool, fn: Callable[..., Any], rows: Iterator[Row], window: int | None) -> None:
+    def __init__(self, pool: Pool, fn: Callable[..., Any], source: Iterator[Row], window: int | None) -> None:
         self.pool = pool
         self.fn = fn
+        self.source = enumerate(source)
+        self.rows = deque(self.source if window is None else islice(self.source, window))
+        self.results: dict[int, Result] = {}
         self.lock = threading.Lock()
         self.gate = threading.Lock()
         self.gate.acquire()
-        self.source = rows
-        self.rows = deque(rows if window is None else islice(rows, window))
-        self.fed = len(self.rows)
-        self.claimed = 0
-        self.results: dict[int, Result] = {}
         self.wanted = -1
         self.lanes = 0
-        self.failed: BaseException | None = None
+        self.fed = len(self.rows)
 
     # The reader's side.
 
@@ -81,7 +84,7 @@ class Batch:
             self.pool.start((Lane(self),))
 
     def read(self, end: float | None, keep: object) -> Iterator[Any]:
-        """The results in the order of the rows. Dropping the iterator cancels what has not begun.
+        """The results in the order of the rows. Closing the iterator cancels what has not begun.
 
         Args:
             end: when to raise TimeoutError, on the clock of `now`.
@@ -93,9 +96,10 @@ class Batch:
                     self.feed()
                 if index == self.fed:
                     return
-                yield _unwrap(self.collect(index, end))
+                # No name is bound to a result: the reader's caller alone decides how long it lives.
+                yield _unwrap(self.results.pop(index, None) or self.wait_for(index, end))
         finally:
-            self.rest_fails(TaskCancelled("nobody reads the results of the map any more"))
+            self.rows.clear()
 
     def feed(self) -> None:
         """Let one more row in."""
@@ -103,35 +107,49 @@ class Batch:
             self.pool.check()
             with self.lock:
                 self.rows.append(row)
-                self.fed += 1
+            self.fed += 1
             self.widen()
 
-    def collect(self, index: int, end: float | None) -> Result:
-        """Wait for one result, and take it out."""
-        while True:
-            with self.lock:
-                if index in self.results:
-                    return self.results.pop(index)
-                if self.failed is not None and index >= self.claimed:
-                    return False, _as_of_a_future(self.failed)
-                self.wanted = index
-            with lending():
-                woken = self.gate.acquire(timeout=_patience(end))
-            with self.lock:
-                in_vain, self.wanted = self.wanted == index, -1
-            if in_vain:
-                raise TimeoutError
-            if not woken:
-                self.gate.acquire()  # called at the very moment when the time was up
+    def wait_for(self, index: int, end: float | None) -> Result:
+        """Sleep until there is this result, and take it out.
 
-    def rest_fails(self, error: BaseException | None) -> None:
-        """No row that waits now will run any more; its result is the error."""
+        Raises:
+            TimeoutError: it was not there in time.
+        """
         with self.lock:
-            self.rows.clear()
-            self.failed = self.failed or error
-            self._call_reader(self.wanted)
+            if index in self.results:
+                return self.results.pop(index)
+            self.wanted = index
+        with lending():
+            woken = self.gate.acquire(timeout=_seconds_until(end))
+        with self.lock:
+            in_vain, self.wanted = self.wanted == index, -1
+        if in_vain:
+            raise TimeoutError
+        if not woken:
+            self.gate.acquire()  # called in the very moment in which the time was up
+        return self.results.pop(index)
 
     # The lanes' side.
+
+    def claim(self) -> tuple[int, Row] | None:
+        """The next row to run."""
+        try:
+            return self.rows.popleft()
+        except IndexError:
+            return None
+
+    def settle(self, index: int, result: Result) -> None:
+        """Keep a result, and wake the reader if it sleeps for this one."""
+        with self.lock:
+            self.results[index] = result
+            if index == self.wanted:
+                self.wanted = -1
+                self.gate.release()
+
+    def undisturbed(self) -> bool:
+        """Whether a lane may go on: nobody else waits for a worker, and the pool is in order. A hint, without locks."""
+        return self.pool.halted is None and not self.pool.queue.contended(self)
 
     def widen(self) -> None:
         """Start another lane if there is work for it. It wakes one worker: the many are woken by one another."""
@@ -141,53 +159,28 @@ class Batch:
             self.lanes += 1
         self.pool.resume(Lane(self))
 
-    def undisturbed(self) -> bool:
-        """Whether a lane may go on: nobody else waits for a worker, and the pool is in order. A hint, without locks."""
-        return self.pool.halted is None and not self.pool.queue.contended(self)
-
-    def claim(self) -> tuple[int, Row] | None:
-        """The next row to run."""
-        with self.lock:
-            return self._claim()
-
-    def settle(self, index: int, result: Result, *, go_on: bool) -> tuple[int, Row] | None:
-        """Keep a result and, to go on, claim the next row."""
-        with self.lock:
-            self.results[index] = result
-            self._call_reader(index)
-            return self._claim() if go_on else None
-
     def lane_ended(self) -> None:
         """A lane has stepped aside, or found nothing to do."""
-        if self.pool.halted is not None:
-            self.rest_fails(self.pool.halted)
         with self.lock:
             if not self.rows:
                 self.lanes -= 1
                 return
         self.pool.resume(Lane(self))
 
-    # With the lock held.
-
-    def _claim(self) -> tuple[int, Row] | None:
-        if not self.rows:
-            return None
-        self.claimed += 1
-        return self.claimed - 1, self.rows.popleft()
-
-    def _call_reader(self, index: int) -> None:
-        if index == self.wanted != -1:
-            self.wanted = -1
-            self.gate.release()
+    def fail(self, error: BaseException | None) -> None:
+        """What has not begun never will; the error, told as a future would tell it, stands for its results."""
+        error = CancelledError() if isinstance(error, TaskCancelled) else error
+        while claim := self.claim():
+            self.settle(claim[0], (False, error))
 
 
 def _lane_ended(lane: Work) -> None:
     assert isinstance(lane, Lane)  # for the type checker
     if lane.state is State.CANCELLED:
-        lane.batch.rest_fails(lane.error)
-        return
-    lane.batch.pool.recount(lane.calls - 1)
-    lane.batch.lane_ended()
+        lane.batch.fail(lane.error)
+    else:
+        lane.batch.pool.recount(lane.calls - 1)
+        lane.batch.lane_ended()
 
 
 def _attempt(fn: Callable[..., Any], row: Row) -> Result:
@@ -198,18 +191,13 @@ def _attempt(fn: Callable[..., Any], row: Row) -> Result:
 
 
 def _unwrap(result: Result) -> Any:
-    returned, value = result
+    if result[0]:
+        return result[1]
     try:
-        if returned:
-            return value
-        raise value
+        raise result[1]
     finally:
-        del result, value  # the traceback keeps this frame
+        del result  # the traceback keeps this frame
 
 
-def _as_of_a_future(error: BaseException) -> BaseException:
-    return CancelledError() if isinstance(error, TaskCancelled) else error
-
-
-def _patience(end: float | None) -> float:
+def _seconds_until(end: float | None) -> float:
     return -1.0 if end is None else min(max(0.0, end - now()), threading.TIMEOUT_MAX)

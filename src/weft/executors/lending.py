@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Protocol
 
-__all__ = ["Lender", "enlist", "lending"]
+__all__ = ["Lender", "enlist", "lending", "lends"]
 
 
 class Lender(Protocol):
@@ -42,8 +42,11 @@ class _Loan:
             self._lender.reclaim()
 
 
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
 class _Here(threading.local):
-    loan: AbstractContextManager[None] = nullcontext()
+    loan = _NOTHING
 
 
 _here = _Here()
@@ -61,6 +64,11 @@ def lending() -> AbstractContextManager[None]:
     The number of threads is bounded by the depth of nesting and not by `spare`: a cap would be a deadlock.
     """
     return _here.loan
+
+
+def lends() -> bool:
+    """Whether `lending()` would do anything on the current thread."""
+    return _here.loan is not _NOTHING
 
 
 def enlist(lender: Lender) -> None:

@@ -73,7 +73,8 @@ class Pool:
     def start(self, works: Sequence[Work], *, bounded: bool = False) -> None:
         """Take all of the works or, by an exception, none of them. See `ThreadExecutor.start_many`."""
         with self.lock:
-            self._admit(len(works), bounded=bounded)
+            if bounded or self.closing:
+                self._admit(len(works), bounded=bounded)
             for work in works:
                 self.queue.push(work.owner, work)
             helper = self._summon()
@@ -232,11 +233,13 @@ class Pool:
     def spoil(self, worker: Worker) -> None:
         """The initializer failed: nothing runs here any more, and everybody is told."""
         with self.lock:
+            self.closing = True
             self.halted = BrokenThreadPool(_BROKEN)
             dropped = self.queue.drain()
             self.cancelled += len(dropped)
             self._leave(worker)
             self.awake -= 1
+        self.lose()
         _refuse(dropped, self.halted)
 
     # With the lock held.
