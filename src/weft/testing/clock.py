@@ -4,9 +4,10 @@ After trio's `MockClock`: when nothing is left to run, an autojumping clock leap
 """
 
 import asyncio
+import math
 import selectors
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -24,11 +25,11 @@ class VirtualClock:
     """Seconds that pass only when told. Reading is safe from any thread; one thread at a time may move it.
 
     Args:
-        autojump: leap to the next timer whenever a loop on this clock has nothing else to do.
+        may_jump: asked when a loop on this clock has nothing left to do: True lets it leap to its next timer.
     """
 
-    def __init__(self, *, autojump: bool = False) -> None:
-        self.autojump = autojump
+    def __init__(self, may_jump: Callable[[], bool] = lambda: False) -> None:
+        self.may_jump = may_jump
         self._now = 1000.0
         self._loops: list[VirtualLoop] = []
 
@@ -43,7 +44,7 @@ class VirtualClock:
         """
         until = self._now + seconds
         self.settle()
-        while (due := min((when for loop in self._loops if (when := loop.next_timer()) is not None), default=until)) < until:
+        while (due := self._next_timer()) < until:
             self._now = max(self._now, due)
             self.settle()
         self._now = until
@@ -53,6 +54,10 @@ class VirtualClock:
         """Wait until the loops on this clock have nothing to run at the present time."""
         for loop in self._loops:
             loop.wait_until_idle()
+
+    def _next_timer(self) -> float:
+        timers = (loop.next_timer() for loop in self._loops if not loop.is_closed())
+        return min((when for when in timers if when is not None), default=math.inf)
 
     def jump(self, seconds: float) -> None:
         """Move the time and nothing else. (For the loops.)"""
@@ -117,7 +122,7 @@ class _VirtualSelector(selectors.DefaultSelector):
         events = super().select(0)
         if events or timeout == 0:
             return events
-        if timeout is not None and self._clock.autojump:
+        if timeout is not None and self._clock.may_jump():
             self._clock.jump(timeout)
             return []
         self._loop.note_idle()
@@ -146,18 +151,25 @@ def virtual_clock(**settings: Any) -> Iterator[VirtualClock]:
 def run_virtual(main: Coroutine[Any, Any, T], **settings: Any) -> T:
     """Run a coroutine to its end on a clock that leaps over every wait: `asyncio.run` for tests.
 
+    Time stands still while a call is at work on a thread: how long that takes is not the clock's affair.
+
     Args:
         main: what to run.
         settings: of `weft.Config`.
     """
-    clock = VirtualClock(autojump=True)
+    clock = VirtualClock(lambda: not _at_work(mine))
     before = real.install(clock.now)
-    outer = process.install(Runtime(Config(**settings), clock.new_loop))
+    mine = Runtime(Config(**settings), clock.new_loop)
+    outer = process.install(mine)
     try:
         with asyncio.Runner(loop_factory=clock.new_loop) as runner:
             return runner.run(main)
     finally:
-        mine = process.install(outer)
+        process.install(outer)
         real.install(before)
-        if mine is not None:
-            mine.close(grace=0)
+        mine.close(grace=0)
+
+
+def _at_work(runtime: Runtime) -> bool:
+    threads = runtime.statistics().threads
+    return threads is not None and threads.running + threads.queued > 0
