@@ -1,7 +1,7 @@
 """Processes for functions that compute: a `concurrent.futures.Executor` whose calls can be stopped.
 
-Built on multiprocessing's own processes and pipes, with one thread to supervise each process: a kill and a crash are seen
-at once and concern one call.
+Built on multiprocessing's own processes and pipes, with one thread to supervise each process: a kill and a crash are
+seen at once and concern one call.
 """
 
 from collections import deque

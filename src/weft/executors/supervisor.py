@@ -129,8 +129,8 @@ class Supervisor(threading.Thread):
             self._part()
             raise
         if word != child.READY:
-            error = error_of(word)
-            raise self._spoil("A process initializer failed, the process pool is not usable anymore", error) from error
+            cause = error_of(word)
+            raise self._spoil("A process initializer failed, the process pool is not usable anymore", cause) from cause
         process.answered = 0
         return process
 

@@ -144,7 +144,7 @@ def default_context() -> BaseContext:
         return multiprocessing.get_context("spawn")  # pragma: no cover - Windows
     from multiprocessing import forkserver  # noqa: PLC0415 - does not exist on Windows
 
-    wanted = list(getattr(forkserver._forkserver, "_preload_modules", ["__main__"]))  # type: ignore[attr-defined] # noqa: SLF001 - can be set in public, and read only so
+    wanted = list(getattr(forkserver._forkserver, "_preload_modules", ["__main__"]))  # noqa: SLF001 - can be set in public, and read only so
     context = multiprocessing.get_context("forkserver")
     if child.__name__ not in wanted:
         context.set_forkserver_preload([*wanted, child.__name__])
