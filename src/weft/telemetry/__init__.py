@@ -1,0 +1,1 @@
+"""What calls have cost, in forms fit to show: latency histograms, summaries and waterfalls. Pure: reads no clock."""
