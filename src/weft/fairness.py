@@ -18,17 +18,20 @@ class FairQueue(Generic[T]):
 
     Items and owners must be hashable; an item may be in the queue once. Each operation takes constant time per item.
     The queue sets itself no bound. Not concurrency safe: the lock of whoever holds the queue guards it.
+
+    Attributes:
+        size: the number of items, as `len()` gives it; to read only.
     """
 
-    __slots__ = ("_lines", "_size")
+    __slots__ = ("_lines", "size")
 
     def __init__(self) -> None:
         # Ordered dicts, not deques: they give up an item from their middle in constant time.
         self._lines: OrderedDict[object, OrderedDict[T, None]] = OrderedDict()
-        self._size = 0
+        self.size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return self.size
 
     def push(self, owner: object, item: T) -> None:
         """Put an item at the end of its owner's line."""
@@ -36,7 +39,7 @@ class FairQueue(Generic[T]):
         if line is None:
             line = self._lines[owner] = OrderedDict()
         line[item] = None
-        self._size += 1
+        self.size += 1
 
     def push_many(self, owner: object, items: Iterable[T]) -> None:
         """Put items at the end of their owner's line, in their order."""
@@ -49,13 +52,13 @@ class FairQueue(Generic[T]):
         Raises:
             IndexError: the queue is empty.
         """
-        if not self._size:
+        if not self.size:
             raise IndexError("pop from an empty queue")
         owner, line = self._lines.popitem(last=False)
         item, _ = line.popitem(last=False)
         if line:
             self._lines[owner] = line
-        self._size -= 1
+        self.size -= 1
         return item
 
     def remove(self, owner: object, item: T) -> bool:
@@ -66,12 +69,12 @@ class FairQueue(Generic[T]):
         del line[item]
         if not line:
             del self._lines[owner]
-        self._size -= 1
+        self.size -= 1
         return True
 
     def drain(self) -> list[T]:
         """Take everything, in the order in which it would have been dealt."""
-        return [self.pop() for _ in range(self._size)]
+        return [self.pop() for _ in range(self.size)]
 
     def contended(self, owner: object) -> bool:
         """Whether anybody but this owner is waiting. Without the lock the answer is a hint, and harmless to ask."""

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from weft.errors import TaskCancelled
-from weft.executors.lending import lending, lends
+from weft.executors.lending import here, lending
 from weft.executors.work import State, Work
 
 __all__ = ["Call", "LendingFuture"]
@@ -19,17 +19,15 @@ class LendingFuture(Future[T]):
     def result(self, timeout: float | None = None) -> T:
         """The value of the call, or the exception it raised; see `concurrent.futures.Future.result`."""
         try:
-            if not lends() or self.done():
-                return super().result(timeout)
-            with lending():
-                return super().result(timeout)
+            if here.loan is None or self.done():
+                return Future.result(self, timeout)
+            with here.loan:
+                return Future.result(self, timeout)
         finally:
             del self  # the traceback of what is raised keeps this frame, and through it would keep the future
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """The exception that the call raised, or None; see `concurrent.futures.Future.exception`."""
-        if not lends() or self.done():
-            return super().exception(timeout)
         with lending():
             return super().exception(timeout)
 
@@ -40,30 +38,29 @@ class Call(Work):
     __slots__ = ("future",)
 
     def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        super().__init__(fn, args, kwargs, _settle)
+        Work.__init__(self, fn, args, kwargs, _settle)
         self.future: Future[Any] | None = LendingFuture()
 
     def run(self) -> None:
         """Run the call, unless its future was cancelled while it waited for its turn."""
         if self.future is not None and self.future.set_running_or_notify_cancel():
-            super().run()
+            Work.run(self)
         else:
             self.future = None
 
 
-def _settle(call: Work) -> None:
-    """Hand the outcome to the future. The call lets go of all it holds: a traceback may keep it for long."""
-    assert isinstance(call, Call)  # for the type checker
-    future, value, error = call.future, call.value, call.error
-    call.future = call.value = call.error = None
-    call.args, call.kwargs = (), {}
+def _settle(call: Any) -> None:
+    """Hand the outcome to the future, and let go of all the call holds: a traceback may keep it for long."""
+    future, call.future = call.future, None
     if future is None:
         return
     if call.state is State.CANCELLED:
-        _give_up(future, error)
-    elif error is None:
-        future.set_result(value)
+        _give_up(future, call.error)
+    elif call.error is None:
+        future.set_result(call.value)
     else:
+        error, call.error = call.error, None
+        call.args = call.kwargs = ()
         future.set_exception(error)
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Protocol
 
-__all__ = ["Lender", "enlist", "lending", "lends"]
+__all__ = ["Lender", "enlist", "here", "lending"]
 
 
 class Lender(Protocol):
@@ -42,14 +42,12 @@ class _Loan:
             self._lender.reclaim()
 
 
-_NOTHING: AbstractContextManager[None] = nullcontext()
-
-
 class _Here(threading.local):
-    loan = _NOTHING
+    loan: _Loan | None = None
 
 
-_here = _Here()
+here = _Here()
+_NOTHING = nullcontext()
 
 
 def lending() -> AbstractContextManager[None]:
@@ -63,14 +61,9 @@ def lending() -> AbstractContextManager[None]:
     On a thread that belongs to no weft executor it does nothing, at the cost of a function call. Blocks may be nested.
     The number of threads is bounded by the depth of nesting and not by `spare`: a cap would be a deadlock.
     """
-    return _here.loan
-
-
-def lends() -> bool:
-    """Whether `lending()` would do anything on the current thread."""
-    return _here.loan is not _NOTHING
+    return here.loan or _NOTHING
 
 
 def enlist(lender: Lender) -> None:
     """Make the calling thread one that lends through `lender`."""
-    _here.loan = _Loan(lender)
+    here.loan = _Loan(lender)

@@ -181,13 +181,13 @@ class Pool:
     def take(self, worker: Worker) -> Work | None:
         """The next call for this worker. None: it has been put to rest or, where it has `left`, let go."""
         with self.lock:
-            if worker.resting or self.awake > self.slots or not self.queue:
+            if worker.resting or self.awake > self.slots or not self.queue.size:
                 self._rest(worker)
                 return None
             worker.work = work = self.queue.pop()
             work.state = State.RUNNING
             self.started += 1
-            helper = self._summon() if self.queue else None
+            helper = self._summon() if self.queue.size else None
         if helper is not None:
             self._rouse(helper)
         work.started_at = now()
@@ -258,7 +258,7 @@ class Pool:
 
     def _summon(self) -> Worker | None:
         """A worker for the next queued call, if there is one and a slot is free. Rouse it when the lock is free."""
-        if not self.queue or self.awake >= self.slots:
+        if self.awake >= self.slots or not self.queue.size:
             return None
         self.awake += 1
         if self.idle:
@@ -271,14 +271,15 @@ class Pool:
         return worker
 
     def _rest(self, worker: Worker) -> None:
-        if not worker.resting:
+        woke_up = worker.resting
+        if not woke_up:
             worker.resting, worker.since = True, now()
             self.awake -= 1
             self.idle.append(worker)
         # Asked after the worker has lain down, because `lose` does not wait for the lock.
         if self.closing:
             self._leave(worker)
-        elif self._expired(worker):
+        elif woke_up and self._expired(worker):
             self._leave(worker)
             self.retired += 1
 
