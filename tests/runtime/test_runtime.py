@@ -29,10 +29,10 @@ def python(code, **options):
 
 
 def test_importing_weft_starts_nothing():
-    """No thread, no loop, and neither asyncio nor an HTTP engine is loaded."""
+    """No thread and no loop; the engines, the executors and what draws are not even loaded."""
     status, out, err = python("""
         import sys, threading, weft
-        heavy = {"asyncio", "pycurl", "uvloop", "rich", "multiprocessing"} & set(sys.modules)
+        heavy = {"pycurl", "uvloop", "rich", "multiprocessing", "weft.http", "weft.executors.threads"} & set(sys.modules)
         print(threading.active_count(), sorted(heavy))
     """)
     assert (status, out.strip(), err) == (0, "1 []", "")
@@ -215,14 +215,13 @@ def test_calls_that_outlast_the_grace_are_cancelled_at_exit():
         import asyncio, threading, weft
         weft.configure(grace=0.1)
         begun = threading.Event()
-        async def work():
+        async def work(_):
             begun.set()
             try:
                 await asyncio.sleep(60)
             finally:
                 print("cleaned up", flush=True)
-        threading.Thread(target=lambda: weft.map(work_, [1]).outcomes(), daemon=True).start()
-        async def work_(_): await work()
+        threading.Thread(target=lambda: weft.map(work, [1]).outcomes(), daemon=True).start()
         begun.wait()
     """)
     assert (status, out) == (0, "cleaned up\n"), err

@@ -10,11 +10,11 @@ from weft.calls.limits import Limits, LimitStatistics
 from weft.config import Config
 from weft.errors import WeftError
 from weft.executors.loop import LoopExecutor
-from weft.executors.threads import ThreadExecutor, ThreadStatistics
 from weft.runtime.background import BackgroundLoop, new_loop
 
 if TYPE_CHECKING:
     from weft.executors.processes import ProcessExecutor, ProcessStatistics
+    from weft.executors.threads import ThreadExecutor, ThreadStatistics
 
 __all__ = ["Runtime", "RuntimeStatistics"]
 
@@ -23,7 +23,7 @@ __all__ = ["Runtime", "RuntimeStatistics"]
 class RuntimeStatistics:
     """A runtime at one moment; None stands for what has not been needed yet."""
 
-    threads: ThreadStatistics | None
+    threads: "ThreadStatistics | None"
     processes: "ProcessStatistics | None"
     limits: tuple[LimitStatistics, ...]
     loops: int
@@ -46,19 +46,21 @@ class Runtime:
         self.limits = Limits(per_host=config.host_limit, process=config.process_limit, waiting=config.waiting)
         # Reentrant: a finaliser that runs while it is held may ask for the runtime, too.
         self._lock = threading.RLock()
-        self._threads: ThreadExecutor | None = None
+        self._threads: "ThreadExecutor | None" = None
         self._processes: "ProcessExecutor | None" = None
         self._background: BackgroundLoop | None = None
         self._loops: dict[int, LoopExecutor] = {}
         self._closed = False
 
     @property
-    def threads(self) -> ThreadExecutor:
+    def threads(self) -> "ThreadExecutor":
         """The threads on which plain functions run."""
         if self._threads is None:
             with self._lock:
                 self._refuse_if_closed()
                 if self._threads is None:
+                    from weft.executors.threads import ThreadExecutor  # noqa: PLC0415 - not every program blocks
+
                     self._threads = ThreadExecutor(
                         self.config.threads, thread_name_prefix="weft", queue_size=self.config.thread_queue
                     )
