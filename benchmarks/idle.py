@@ -29,7 +29,9 @@ def python(code, *arguments):
 
 
 def run():
-    report = Report("idle", "`import weft` at most 60 ms and no thread; the first fan-out at most 15 ms more than a warm one")
+    report = Report(
+        "idle", "`import weft` at most 60 ms and no thread; the first fan-out at most 15 ms more than a warm one"
+    )
     imports = [float(python(IMPORT)) for _ in range(ROUNDS)]
     cost = report.row("import weft", "weft", "wall", "ms", imports)
     report.ratio("import weft", cost, "at most 60 ms", met=cost <= 60)

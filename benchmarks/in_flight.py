@@ -10,7 +10,9 @@ ROUNDS = 3
 
 
 def run():
-    report = Report("in_flight", "10,000 calls in flight at 1 s latency; CPU per call and RSS from 10 to 10,000 in flight")
+    report = Report(
+        "in_flight", "10,000 calls in flight at 1 s latency; CPU per call and RSS from 10 to 10,000 in flight"
+    )
     with upstream(cpus()[1]) as base:
         for level in LEVELS:
             one_level(report, f"{base}/delay/1", level)
@@ -32,7 +34,9 @@ def one_level(report, url, level):
     if level == 10_000:
         wall, rss, threads = found["weft"]
         raw = found["raw engine"][0]
-        report.ratio("10,000 in flight: wall of weft", wall, "at most 1.3 s", met=wall <= 1.3, note=f"raw engine: {raw:.2f} s")
+        report.ratio(
+            "10,000 in flight: wall of weft", wall, "at most 1.3 s", met=wall <= 1.3, note=f"raw engine: {raw:.2f} s"
+        )
         report.ratio("10,000 in flight: RSS per call of weft", rss, "at most 25 KiB", met=rss <= 25)
         report.ratio("10,000 in flight: weft's threads", threads - 1, "at most 3", met=threads - 1 <= 3)
 

@@ -1,7 +1,7 @@
-"""The same fan-out, written with each peer as its users write it. Each peer lives in a process of its own, and stays warm.
+"""The same fan-out, written with each peer as its users write it. Each lives in a process of its own, and stays warm.
 
-`fan_out(urls, in_flight)` makes all the calls with at most so many in flight, and returns how many succeeded. Callers are
-synchronous: a view that wants its answers.
+`fan_out(urls, in_flight)` makes all the calls with at most so many in flight, and returns how many succeeded. Callers
+are synchronous: a view that wants its answers.
 """
 
 import asyncio

@@ -120,7 +120,7 @@ def figure(value: float) -> str:
     """Three significant digits, without exponents: 0.0123, 1.23, 12.3, 123, 12,345."""
     if value == 0:
         return "0"
-    if abs(value) >= 100:  # noqa: PLR2004 - three digits before the point
+    if abs(value) >= 100:
         return f"{value:,.0f}"
     digits = f"{value:#.3g}"
     return digits.rstrip("0").rstrip(".") if "." in digits and "e" not in digits else digits

@@ -17,7 +17,14 @@ def run():
 
 def one_level(report, url, in_flight):
     # Slow peers make fewer calls, so that a round takes each about as long.
-    calls = {"article": 1000, "requests.Session": 1000, "httpx": max(400, in_flight), "aiohttp": 6000, "raw engine": 10_000, "weft": 10_000}
+    calls = {
+        "article": 1000,
+        "requests.Session": 1000,
+        "httpx": max(400, in_flight),
+        "aiohttp": 6000,
+        "raw engine": 10_000,
+        "weft": 10_000,
+    }
     peers = [Peer(name) for name in PEERS]
     try:
         figures = in_turn(
@@ -26,7 +33,10 @@ def one_level(report, url, in_flight):
     finally:
         for peer in peers:
             peer.close()
-    rate = {name: report.row(f"{in_flight} in flight", name, "calls per second", "1/s", values) for name, values in figures.items()}
+    rate = {
+        name: report.row(f"{in_flight} in flight", name, "calls per second", "1/s", values)
+        for name, values in figures.items()
+    }
     for peer, target in (("article", 10), ("aiohttp", 1), ("httpx", 1), ("raw engine", 0.75)):
         value = rate["weft"] / rate[peer]
         report.ratio(f"{in_flight} in flight: weft / {peer}", value, f"at least {target}", met=value >= target)

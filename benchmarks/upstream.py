@@ -54,7 +54,9 @@ def raise_descriptor_limit():
 @contextmanager
 def upstream(cpu: int | None = None) -> Iterator[str]:
     """Run the upstream, pinned to a CPU where there is more than one; yields its base URL."""
-    process = subprocess.Popen([sys.executable, __file__, str(cpu if cpu is not None else -1)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(cpu if cpu is not None else -1)], stdout=subprocess.PIPE, text=True
+    )
     try:
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
     finally:

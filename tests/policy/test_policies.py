@@ -116,7 +116,9 @@ def test_no_second_lets_more_through_than_calls_and_burst(gaps, burst):
         assert sum(start <= other < start + 1 - 1e-9 for other in starts) <= 10 + burst
 
 
-@pytest.mark.parametrize("wrong", [{"calls": 0}, {"calls": -1}, {"calls": math.nan}, {"calls": 1, "per": 0}, {"calls": 1, "burst": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"calls": 0}, {"calls": -1}, {"calls": math.nan}, {"calls": 1, "per": 0}, {"calls": 1, "burst": 0}]
+)
 def test_an_impossible_rate_is_refused(wrong):
     """Zero, negative and NaN rates are told at once."""
     with pytest.raises(InvalidValue):

@@ -1,7 +1,6 @@
 """One runtime per process: it opens when it is needed, survives a fork, and never holds up an exit."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -23,7 +22,12 @@ async def double(x):
 def python(code, **options):
     """Run a script in a fresh interpreter; its output, its exit status."""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=30, check=False, **options
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        **options,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -32,8 +36,8 @@ def test_importing_weft_starts_nothing():
     """No thread and no loop; the engines, the executors and what draws are not even loaded."""
     status, out, err = python("""
         import sys, threading, weft
-        heavy = {"pycurl", "uvloop", "rich", "multiprocessing", "weft.http", "weft.executors.threads"} & set(sys.modules)
-        print(threading.active_count(), sorted(heavy))
+        heavy = {"pycurl", "uvloop", "rich", "multiprocessing", "weft.http", "weft.executors.threads"}
+        print(threading.active_count(), sorted(heavy & set(sys.modules)))
     """)
     assert (status, out.strip(), err) == (0, "1 []", "")
 
@@ -242,7 +246,9 @@ def test_a_signal_ends_a_waiting_process_at_once(number):
             scope.start(forever)
             scope.start(threading.Event().wait)
     """)
-    running = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert running.stdout.readline() == "ready\n"
     running.send_signal(number)
     out, err = running.communicate(timeout=5)

@@ -339,7 +339,9 @@ def test_wrong_arguments_are_told_before_anything_runs(arguments, error, hint):
         weft.map(*arguments)
 
 
-@pytest.mark.parametrize("options", [{"limit": 0}, {"limit": -1}, {"deadline": -1}, {"deadline": float("nan")}, {"timeout": 0}])
+@pytest.mark.parametrize(
+    "options", [{"limit": 0}, {"limit": -1}, {"deadline": -1}, {"deadline": float("nan")}, {"timeout": 0}]
+)
 def test_impossible_options_are_told_where_they_are_written(options):
     """Not at the first result, but at the call of map."""
     with pytest.raises(weft.InvalidValue):
@@ -381,7 +383,7 @@ def test_a_cancelled_consumer_cancels_its_batch():
             await weft.map(note, range(3))
 
         running = asyncio.create_task(consumer())
-        while not weft.statistics().limits[0].inside == 3:
+        while weft.statistics().limits[0].inside != 3:
             await asyncio.sleep(0)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

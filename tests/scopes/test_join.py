@@ -69,7 +69,9 @@ def test_an_unknown_join_names_the_known_ones():
         as_join("any")
 
 
-@pytest.mark.parametrize(("needed", "error"), [(0, InvalidValue), (-1, InvalidValue), (1.5, InvalidCall), (True, InvalidCall)])
+@pytest.mark.parametrize(
+    ("needed", "error"), [(0, InvalidValue), (-1, InvalidValue), (1.5, InvalidCall), (True, InvalidCall)]
+)
 def test_an_impossible_quorum_is_refused(needed, error):
     """Nought of the calls, or half a call, is not a quorum."""
     with pytest.raises(error):

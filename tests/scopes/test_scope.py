@@ -1,6 +1,7 @@
 """Scopes in both colours: what is left of a block is nothing, and what its calls came to is known."""
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -134,10 +135,8 @@ def test_a_coroutine_that_ignores_cancellation_is_abandoned_and_counted():
 
     async def stubborn():
         while not release:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.01)
-            except asyncio.CancelledError:
-                pass
 
     started = now()
     with weft.scope(deadline=0.05, join="settled") as scope:

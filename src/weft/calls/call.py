@@ -103,9 +103,7 @@ class Call(Generic[R_co]):
 
     def with_args(self, args: tuple[Any, ...]) -> "Call[R_co]":
         """Return a copy with these further positional arguments."""
-        return Call(
-            self.fn, self.args + args, self.kwargs, self.place, self.limit, self.timeout, self.retry, self.name
-        )
+        return Call(self.fn, self.args + args, self.kwargs, self.place, self.limit, self.timeout, self.retry, self.name)
 
     @property
     def host(self) -> str | None:

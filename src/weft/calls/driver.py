@@ -176,5 +176,3 @@ def _tell(loop: LoopExecutor, ended: "asyncio.Future[None]", _: Work) -> None:
 def _settle(ended: "asyncio.Future[None]") -> None:
     if not ended.done():
         ended.set_result(None)
-
-

@@ -39,9 +39,7 @@ class Limit:
     The lock guards the bulkhead and the rate: scopes on several loops meet here.
     """
 
-    def __init__(
-        self, name: str, size: int, *, waiting: int, rate: Rate | None = None, defined: bool = False
-    ) -> None:
+    def __init__(self, name: str, size: int, *, waiting: int, rate: Rate | None = None, defined: bool = False) -> None:
         self.defined = defined  # by the user: never forgotten
         self._lock = threading.Lock()
         self._bulkhead: Bulkhead[Ticket] = Bulkhead(name, size, waiting)
@@ -176,5 +174,3 @@ class Limits:
     def __iter__(self) -> Iterator[Limit]:
         with self._lock:
             return iter([self.process, *self._named.values(), *self._hosts.values()])
-
-

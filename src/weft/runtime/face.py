@@ -57,7 +57,9 @@ def run(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         DeadlineExceeded: the surrounding scope's deadline passed.
     """
     made = as_call(fn, args, kwargs)
-    refuse_to_block(f"await {made.name}(...)" if made.place is Place.LOOP else f"await weft.to_thread({made.name}, ...)")
+    refuse_to_block(
+        f"await {made.name}(...)" if made.place is Place.LOOP else f"await weft.to_thread({made.name}, ...)"
+    )
     with Scope(runtime(), join="settled") as one:
         return one.start(made).result()
 
@@ -76,7 +78,7 @@ async def to_thread(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
 
 
 @overload
-def map(  # noqa: A001 - the built-in's name, because it is the built-in's shape
+def map(
     fn: Callable[..., Awaitable[T]],
     items: Input,
     /,

@@ -46,8 +46,8 @@ class Runtime:
         self.limits = Limits(per_host=config.host_limit, process=config.process_limit, waiting=config.waiting)
         # Reentrant: a finaliser that runs while it is held may ask for the runtime, too.
         self._lock = threading.RLock()
-        self._threads: "ThreadExecutor | None" = None
-        self._processes: "ProcessExecutor | None" = None
+        self._threads: ThreadExecutor | None = None
+        self._processes: ProcessExecutor | None = None
         self._background: BackgroundLoop | None = None
         self._loops: dict[int, LoopExecutor] = {}
         self._closed = False

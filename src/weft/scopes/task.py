@@ -45,7 +45,7 @@ class Task(Generic[T_co]):
         self.created_at = now()
         self.started_at: float | None = None
         self.ended_at: float | None = None
-        # Of the scope's core, on its loop alone: the asyncio task, and what the call has come to if that ends cancelled.
+        # Of the scope's core, on its loop alone: the asyncio task, and what the call came to if that ends cancelled.
         self.running: asyncio.Task[Any] | None = None
         self.fate: Outcome[Any] | None = None
 
