@@ -3,7 +3,7 @@
 | block | what is done with it |
 | --- | --- |
 | `python` | is run; what it prints is kept |
-| `text` | must be what the last `python` block printed; durations may differ, and `...` stands for anything |
+| `text` | must be what was printed last by a `python` block; durations may differ, and `...` stands for anything |
 | `console` | each `$ command` is run, and must print what is shown; see `PROGRAMS` |
 | others | must be listed in `tests/docs/test_blocks.py`, with a reason |
 
@@ -92,11 +92,11 @@ def run_python(example: Example) -> None:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(lines_above + source, example.path, "exec", dont_inherit=True), namespace)
-    namespace["_printed"] = printed.getvalue()
+    namespace["_printed"] = printed.getvalue() or namespace["_printed"]
 
 
 def check_output(example: Example) -> str | None:
-    """Compare the block with what the last Python block printed."""
+    """Compare the block with what was printed last."""
     return difference(str(example.parsed), example.namespace["_printed"])
 
 
@@ -155,10 +155,10 @@ def _gunicorn(arguments: list[str], _: str) -> None:
 
 def _uvicorn(arguments: list[str], _: str) -> None:
     # uvicorn has no dry run: its options are parsed by its own parser, and the application is loaded.
-    import uvicorn.main
     from uvicorn.importer import import_from_string
+    from uvicorn.main import main
 
-    context = uvicorn.main.main.make_context("uvicorn", list(arguments))
+    context = main.make_context("uvicorn", list(arguments))
     assert callable(import_from_string(context.params["app"]))
 
 

@@ -204,7 +204,7 @@ def test_pyright_gives_callers_the_types_they_expect():
 
 @pytest.mark.slow
 def test_no_public_type_is_unknown():
-    """pyright knows the type of everything that the package exports."""
+    """Pyright knows the type of everything that the package exports."""
     done = subprocess.run(
         [
             str(BIN / "pyright"),

@@ -1,0 +1,30 @@
+"""How the documentation is built: `python -m sphinx -W -n docs docs/_build`."""
+
+import weft
+
+project = "weft"
+author = "the weft maintainers"
+version = release = weft.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["deflist", "colon_fence"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"weft {release}"
+
+default_role = "code"  # docstrings write `name` for code
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+# The build asks no other site, so names of the standard library stay plain text; ours must all be found.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!weft\.).*"),
+    (r"py:.*", r"weft\.(?:[a-z_]+\.)+[A-Za-z_]+"),
+]
