@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+import traceback
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from io import BytesIO
@@ -10,7 +11,7 @@ from weft.errors import InvalidCall, WorkerCrashed
 from weft.executors import child
 from weft.executors.work import Work
 
-__all__ = ["NotPicklable", "ProcessCrashed", "crash", "error_of", "pack", "unpack"]
+__all__ = ["NotPicklable", "ProcessCrashed", "crash", "error_of", "pack", "unpack", "without_frames"]
 
 
 class NotPicklable(InvalidCall, pickle.PicklingError):
@@ -29,8 +30,15 @@ def pack(work: Work) -> memoryview:
     """
     try:
         return child.dumps((work.fn, work.args, dict(work.kwargs)))
-    except Exception as error:
-        raise NotPicklable(_advice(work, error)) from error
+    except Exception as error:  # noqa: BLE001 - __reduce__ is the user's code
+        raise NotPicklable(_advice(work, error)) from without_frames(error)
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """The error without its frames, which hold the arguments and the very call whose error it is; they stay as text."""
+    if error.__cause__ is None:
+        error.__cause__ = child.Remote("".join(traceback.format_exception(error)))
+    return error.with_traceback(None)
 
 
 def _advice(work: Work, error: Exception) -> str:
@@ -74,16 +82,18 @@ def _name(work: Work) -> str:
     return work.label or getattr(work.fn, "__qualname__", repr(work.fn))
 
 
-def crash(work: Work, exit_code: int | None) -> ProcessCrashed:
-    """The error of a call whose process died under it."""
-    return ProcessCrashed(f"the process that ran {_name(work)} {_epitaph(exit_code)}", exit_code=exit_code)
+def crash(work: Work, exit_code: int | None, *, ready: bool) -> ProcessCrashed:
+    """The error of a call whose process died under it, or before it was `ready` to run it."""
+    if ready:
+        return ProcessCrashed(f"the process that ran {_name(work)} {_epitaph(exit_code)}", exit_code=exit_code)
+    hint = 'its stderr may say why; a main module needs `if __name__ == "__main__":` around the program'
+    message = f"the process that was to run {_name(work)} {_epitaph(exit_code)} while it started: {hint}"
+    return ProcessCrashed(message, exit_code=exit_code)
 
 
 def _epitaph(code: int | None) -> str:
-    if code is None:
-        return "could not be started"
-    if code >= 0:
-        return f"ended with exit code {code} before the call did"
+    if code is None or code >= 0:
+        return f"ended with exit code {code}"
     with suppress(ValueError):
         name = signal.Signals(-code).name
         return f"was killed by {name}" + (" (out of memory, perhaps)" if name == "SIGKILL" else "")

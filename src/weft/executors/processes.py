@@ -7,7 +7,7 @@ seen at once and concern one call.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from itertools import chain, islice
+from itertools import islice
 from multiprocessing.context import BaseContext
 from typing import Any, ParamSpec, TypeVar
 from weakref import finalize
@@ -138,7 +138,7 @@ class ProcessExecutor(Executor):
         end = None if timeout is None else now() + timeout
         calls = (self.submit(child.run_chunk, fn, chunk) for chunk in _chunks(zip(*iterables, strict=False), chunksize))
         begun = deque(islice(calls, buffersize))
-        return chain.from_iterable(_results(begun, calls, end))
+        return _results(begun, calls, end)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False, timeout: float | None = None) -> None:
         """Take no more calls; see `concurrent.futures.Executor.shutdown`. May be called more than once.
@@ -212,12 +212,13 @@ def _chunks(rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[tuple[tuple[
     return iter(lambda: tuple(islice(rows, size)), ())
 
 
-def _results(begun: deque[Future[list[T]]], more: Iterator[Future[list[T]]], end: float | None) -> Iterator[list[T]]:
+def _results(begun: deque[Future[list[T]]], more: Iterator[Future[list[T]]], end: float | None) -> Iterator[T]:
     try:
         while begun:
             begun.extend(islice(more, 1))
-            yield begun[0].result(None if end is None else max(0.0, end - now()))
+            chunk = begun[0].result(None if end is None else max(0.0, end - now()))
             begun.popleft()
+            yield from chunk
     finally:
         for future in begun:
             future.cancel()

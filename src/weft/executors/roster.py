@@ -14,6 +14,7 @@ from weakref import WeakSet
 from weft.clock import now
 from weft.errors import Overloaded, TaskCancelled
 from weft.executors.futures import Call
+from weft.executors.messages import ProcessCrashed
 from weft.executors.supervisor import Supervisor, log
 from weft.executors.work import State, Work
 from weft.executors.workerprocess import ProcessSettings, WorkerProcess
@@ -31,7 +32,7 @@ class ProcessStatistics:
         running: calls under way.
         queued: calls that wait for a process.
         started: calls that were begun, ever.
-        finished: calls that came to an end of their own, ever.
+        finished: calls that came to an end, ever, the crashed ones included and the killed ones not.
         cancelled: calls that were taken out of the queue, ever.
         killed: calls whose process was killed to stop them, ever.
         crashed: calls whose process died by itself, ever.
@@ -164,6 +165,7 @@ class Roster:
                     return None
                 work = self.queue.pop()
                 if not _begin(work):
+                    self.cancelled += 1
                     continue
                 supervisor.work = work
                 work.state = State.RUNNING
@@ -184,7 +186,7 @@ class Roster:
         with self.lock:
             supervisor.process = None
 
-    def finish(self, supervisor: Supervisor, work: Work, *, crashed: bool) -> None:
+    def finish(self, supervisor: Supervisor, work: Work) -> None:
         """The call has ended: tell whoever waits, unless it was cancelled."""
         work.ended_at = now()
         with self.lock:
@@ -192,8 +194,8 @@ class Roster:
             if work.state is State.ABANDONED:
                 return
             work.state = State.ENDED
-            self.crashed += crashed
-            self.finished += not crashed
+            self.crashed += isinstance(work.error, ProcessCrashed)
+            self.finished += 1
         _tell(work)
 
     def spoil(self, error: Exception) -> None:
@@ -287,6 +289,8 @@ _rosters: WeakSet[Roster] = WeakSet()
 
 def _after_fork() -> None:
     for roster in tuple(_rosters):
+        for supervisor in roster.supervisors:
+            supervisor.process = None  # a callback that forks makes its supervisor the child's only thread
         roster.begin()
 
 

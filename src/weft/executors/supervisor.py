@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from weft.errors import TaskCancelled
 from weft.executors import child
-from weft.executors.messages import crash, error_of, pack, unpack
+from weft.executors.messages import crash, error_of, pack, unpack, without_frames
 from weft.executors.work import State, Work
 from weft.executors.workerprocess import Lost, ProcessSettings, WorkerProcess
 
@@ -43,7 +43,7 @@ class Employer(Protocol):
     def part(self, supervisor: "Supervisor") -> None:
         """The supervisor's process is dead."""
 
-    def finish(self, supervisor: "Supervisor", work: Work, *, crashed: bool) -> None:
+    def finish(self, supervisor: "Supervisor", work: Work) -> None:
         """The call has ended: tell whoever waits, unless it was cancelled."""
 
     def spoil(self, error: Exception) -> None:
@@ -73,8 +73,10 @@ class Supervisor(threading.Thread):
                 del work  # nothing of a call may outlive it in an idle supervisor
                 self._prepare()
         finally:
-            self._part(dismiss=True)
-            self.roster.leave(self)
+            try:
+                self._part(dismiss=True)
+            finally:
+                self.roster.leave(self)
 
     def kill(self) -> None:
         """Kill the process, if there is one. With the roster's lock."""
@@ -89,15 +91,13 @@ class Supervisor(threading.Thread):
                 self._hire()
 
     def _serve(self, work: Work) -> None:
-        crashed = False
         try:
             unpack(self._ask(work, pack(work)), work)
         except Lost:
             work.error = self._loss(work)
-            crashed = True
         except BaseException as error:  # noqa: BLE001 - a reducer of the user, a system out of processes
-            work.error = error
-        self.roster.finish(self, work, crashed=crashed)
+            work.error = without_frames(error)
+        self.roster.finish(self, work)
         limit = self.roster.settings.max_tasks_per_child
         if self.process is not None and (self.process.doomed or self.process.answered == limit):
             self._part(dismiss=True)
@@ -125,13 +125,9 @@ class Supervisor(threading.Thread):
             word = process.hear()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise self._spoil("the initializer cannot be sent to a process: move it to a module", error) from error
-        except BaseException:
-            self._part()
-            raise
         if word != child.READY:
             cause = error_of(word)
             raise self._spoil("A process initializer failed, the process pool is not usable anymore", cause) from cause
-        process.answered = 0
         return process
 
     def _start_process(self) -> WorkerProcess:
@@ -158,10 +154,11 @@ class Supervisor(threading.Thread):
         return broken
 
     def _loss(self, work: Work) -> Exception:
+        ready = self.process is not None and self.process.answered >= 0
         code = self._part()
         if self.roster.killing:
             return TaskCancelled("the executor was shut down before the call ended")
-        return crash(work, code)
+        return crash(work, code, ready=ready)
 
     def _part(self, *, dismiss: bool = False) -> int | None:
         process = self.process

@@ -43,24 +43,21 @@ class WorkerProcess:
     For the one thread that supervises it; `kill` alone may be called from any thread, at any time.
 
     Attributes:
+        pid: the process's id; None before `start`.
         doomed: it has been killed, or will be as soon as it exists.
-        answered: calls that it has answered.
+        answered: calls that it has answered; -1 until it has said that it is ready.
     """
 
     def __init__(self, context: BaseContext, name: str, settings: ProcessSettings) -> None:
+        self.pid: int | None = None
         self.doomed = False
-        self.answered = 0
+        self.answered = -1
         ours, theirs = context.Pipe()
         self._ours: Connection[Any, Any] = ours
         self._theirs: Connection[Any, Any] = theirs
         make: Callable[..., multiprocessing.process.BaseProcess] = context.Process  # type: ignore[attr-defined]
         self._process = make(target=child.main, name=name, args=(theirs, settings.initializer, settings.initargs))
         _open.add(self)
-
-    @property
-    def pid(self) -> int | None:
-        """The process's id; None before `start`."""
-        return self._process.pid
 
     def start(self) -> None:
         """Start the process; its first word comes later, through `hear`.
@@ -76,6 +73,7 @@ class WorkerProcess:
             raise
         finally:
             self._theirs.close()  # or this process would never see the pipe's end
+        self.pid = self._process.pid
         if self.doomed:
             self.kill()
 
@@ -101,31 +99,32 @@ class WorkerProcess:
     def kill(self) -> None:
         """Kill the process, and the programs it has started. Never waits. Any thread."""
         self.doomed = True  # before the question whether there is a process: `start` asks in the opposite order
-        pid = self._process.pid
-        if pid is None:
+        if self.pid is None:
             return
         try:
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         except (AttributeError, OSError):  # no groups on Windows; or it has not yet made its own
-            self._process.kill()
+            with contextlib.suppress(ValueError):  # it has been buried
+                self._process.kill()
 
     def dismiss(self) -> None:
-        """Let an idle process end in good order, with its own exit handlers, or kill it after 5 seconds."""
+        """Let an idle process end in good order, with its own exit handlers, for 5 seconds. Before `bury`."""
         with contextlib.suppress(OSError):
             self._ours.send_bytes(child.LEAVE)
         self._process.join(PATIENCE)
-        self.bury()
 
     def bury(self) -> int | None:
-        """Make sure that the process is dead, let go of it, and return its exit code."""
-        if self._process.pid is None:
+        """Make sure that the process is dead, let go of it, and return its exit code. Once."""
+        if self.pid is None:
             return None
         self._process.join(LAST_BREATH)  # its own end first: a kill now would hide why it died
         if self._process.exitcode is None:
             self.kill()
             self._process.join()
         self._ours.close()
-        return self._process.exitcode
+        code = self._process.exitcode
+        self._process.close()
+        return code
 
     def disown(self) -> None:
         """In a forked child: this process is a sibling now. Its pipe must end when the parent ends, not with us."""
