@@ -1,0 +1,114 @@
+"""weft in Flask: a scope with a deadline around each request, and honest answers to overload and lateness.
+
+```python
+from weft.adapters.flask import Weft
+
+Weft(app, deadline=10.0)          # or, with an app factory: weft = Weft(deadline=10.0), then weft.init_app(app)
+```
+"""
+
+import logging
+from typing import Any
+
+import flask.globals
+from flask import Flask, Response, request
+
+from weft.adapters.problem import problem_of
+from weft.adapters.request import RequestScope, weft_deadline
+from weft.calls.call import seconds
+from weft.config import Config
+from weft.errors import DeadlineExceeded, Overloaded
+from weft.runtime.process import configure
+
+__all__ = ["Weft", "weft_deadline"]
+
+log = logging.getLogger("weft.adapters")
+
+_HERE = "weft_scope"
+
+# From Flask 3.2 on, the request context and the app context are one.
+_context: Any = vars(flask.globals).get("request_ctx", flask.globals.app_ctx)
+
+
+class Weft:
+    """The Flask extension. One object can serve any number of apps.
+
+    Each request runs in a scope: what views, and the functions that run before and after them, start with weft ends by
+    the request's deadline and is cancelled when the request is over. Tasks see `g`, `request`, `session` and
+    `current_app` as the view does. A body that is streamed is sent after the request is over, and no longer bounded.
+
+    `Overloaded` becomes an answer 503 with `Retry-After`, and `DeadlineExceeded` one of 504, in
+    `application/problem+json` (RFC 9457); an exception group counts if nothing else is in it. Error handlers of the
+    app for these very exceptions, and any that a blueprint has for itself, come first.
+
+    Settings in `app.config`: `WEFT_DEADLINE` (seconds, or None), which takes precedence over `deadline`; and each
+    attribute of `weft.Config` in capitals, as in `WEFT_THREADS`, for the runtime that all apps of the process share.
+
+    Args:
+        app: the application; None: call `init_app` later.
+        deadline: seconds that a request may take; None: no bound. A view may choose its own with `@weft_deadline`.
+
+    Raises:
+        InvalidValue: a deadline of 0 seconds or less, or an impossible setting.
+        InvalidCall: a setting of the runtime changes after its first use.
+    """
+
+    def __init__(self, app: Flask | None = None, *, deadline: float | None = 10.0) -> None:
+        self._deadline = _checked(deadline)
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Install weft in an application; once is enough, twice does no harm."""
+        if "weft" in app.extensions:
+            return
+        app.extensions["weft"] = self
+        app.config.setdefault("WEFT_DEADLINE", self._deadline)
+        _checked(app.config["WEFT_DEADLINE"])
+        _configure(app)
+        app.before_request(_enter)
+        app.teardown_request(_leave)
+        for kind in (Overloaded, DeadlineExceeded, ExceptionGroup):
+            if kind not in app.error_handler_spec[None][None]:
+                app.register_error_handler(kind, _answer)
+
+
+def _enter() -> None:
+    scope = RequestScope(flask.globals.current_app.config["WEFT_DEADLINE"])
+    # Kept with this context and not in `g`, which the copies made by `copy_current_request_context` share.
+    setattr(_context, _HERE, scope)
+    scope.open(None)
+
+
+def _leave(_error: BaseException | None) -> None:
+    scope = getattr(_context, _HERE, None)
+    if scope is not None:
+        scope.end()
+
+
+def _answer(error: Exception) -> Any:
+    problem = problem_of(error)
+    if problem is None:
+        return _pass_on(error)
+    log.info("%s %s is answered %d: %s", request.method, request.path, problem.status, error)
+    return Response(problem.body, problem.status, problem.headers)
+
+
+def _pass_on(error: Exception) -> Any:
+    """Go on as Flask would if there were no handler for groups."""
+    app = flask.globals.current_app
+    handlers = app.error_handler_spec[None][None]
+    handler = handlers.get(Exception)
+    if handler is None:
+        raise error
+    return app.ensure_sync(handler)(error)
+
+
+def _configure(app: Flask) -> None:
+    now = configure()
+    wanted = {name: app.config.get(f"WEFT_{name.upper()}", getattr(now, name)) for name in Config.names()}
+    configure(**{name: value for name, value in wanted.items() if value != getattr(now, name)})
+
+
+def _checked(deadline: float | None) -> float | None:
+    return None if deadline is None else seconds("deadline", deadline)

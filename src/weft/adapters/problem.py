@@ -1,0 +1,82 @@
+"""What an HTTP client is told when weft could not do the work in time: one decision for all frameworks. Pure."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from weft.errors import DeadlineExceeded, Overloaded
+
+__all__ = ["Problem", "problem_of"]
+
+_LONGEST_WAIT = 86_400.0  # seconds; whoever would be told more than a day may as well try tomorrow
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An answer in the form of RFC 9457, "Problem Details for HTTP APIs".
+
+    Attributes:
+        status: 503 or 504.
+        detail: a sentence for people. It names no host and no limit: those are for the log, not for strangers.
+        retry_after: whole seconds to wait before another try; None: not known.
+    """
+
+    status: HTTPStatus
+    detail: str
+    retry_after: int | None = None
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The headers of the answer: its type, its length, `Retry-After` where it is known; never to be cached."""
+        headers = [
+            ("content-type", "application/problem+json"),
+            ("content-length", str(len(self.body))),
+            ("cache-control", "no-store"),
+        ]
+        return headers if self.retry_after is None else [*headers, ("retry-after", str(self.retry_after))]
+
+    @property
+    def body(self) -> bytes:
+        """The JSON document."""
+        members = {
+            "type": "about:blank",  # RFC 9457, 4.2.1: no meaning beyond that of the status
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "detail": self.detail,
+        }
+        return json.dumps(members).encode()
+
+
+def problem_of(error: BaseException) -> Problem | None:
+    """The answer to an error that left a request, or None where it is no affair of weft's.
+
+    `Overloaded` is 503 and `DeadlineExceeded` is 504. An exception group counts, whatever its nesting, if nothing else
+    is in it: 503 if all its errors are overload, else 504.
+    """
+    leaves = list(_leaves(error))
+    refused = [leaf for leaf in leaves if isinstance(leaf, Overloaded)]
+    late = [leaf for leaf in leaves if isinstance(leaf, DeadlineExceeded)]
+    if len(refused) + len(late) < len(leaves):
+        return None
+    return _too_late(late) if late else _too_much(refused)
+
+
+def _too_much(refused: list[Overloaded]) -> Problem:
+    wait = math.ceil(min(max(0.0, *(leaf.retry_after for leaf in refused)), _LONGEST_WAIT))
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"Too much is under way. Try again in {wait} s.", wait)
+
+
+def _too_late(late: list[DeadlineExceeded]) -> Problem:
+    allowed = max((leaf.after for leaf in late if leaf.after is not None), default=None)
+    within = "" if allowed is None else f" of {allowed:g} s"
+    return Problem(HTTPStatus.GATEWAY_TIMEOUT, f"The work was not done within its time{within}.")
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for inner in error.exceptions:
+        yield from _leaves(inner)

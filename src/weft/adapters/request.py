@@ -1,0 +1,109 @@
+"""The scope around one web request, and the deadline that a view may choose for it."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from weft.calls.call import seconds
+from weft.clock import now
+from weft.executors.loop import LoopExecutor
+from weft.runtime.process import runtime
+from weft.scopes.current import current
+from weft.scopes.scope import Scope
+
+__all__ = ["RequestScope", "weft_deadline"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RequestScope(Scope):
+    """The outermost scope of a request: it gives its deadline to every scope inside, and cancels them at its end.
+
+    Calls are started in scopes inside it. It makes its core when the first of those needs one: a request that uses
+    nothing of weft pays for this object and two changes of a context variable.
+
+    Args:
+        deadline: seconds from entering; None: no bound.
+    """
+
+    def __init__(self, deadline: float | None) -> None:
+        super().__init__(runtime(), join="settled", name="request")
+        self._granted = deadline
+        self._began = 0.0
+        self._outer: float | None = None
+
+    def open(self, loop: LoopExecutor | None) -> None:
+        """Begin: every scope opened from here on, in this context and its copies, is inside this one."""
+        left_over = current.get()
+        if isinstance(left_over, RequestScope) and left_over.over:
+            current.set(None)  # a thread of the server that did not see its last request's end
+        super().open(loop)
+        self._began = now()
+        self._outer = self._deadline
+        self.allow(self._granted)
+
+    @property
+    def over(self) -> bool:
+        """Whether the request has ended."""
+        return self._left
+
+    def allow(self, deadline: float | None) -> None:
+        """Grant the request so many seconds in all, counted from its beginning; None: no bound. Any thread.
+
+        Scopes that are open already keep the deadline they have.
+        """
+        self._allowed = deadline
+        limits = (self._outer, None if deadline is None else self._began + deadline)
+        self._deadline = min((limit for limit in limits if limit is not None), default=None)
+
+    def end(self) -> None:
+        """Leave the scope without waiting: whatever is still under way inside is cancelled. Idempotent; any thread."""
+        if self._left:
+            return  # a streamed body brings Flask's teardown a second time
+        self._step_out()
+        self._left = True
+        if self._core is not None:
+            self.cancel()
+
+
+def weft_deadline(deadline: float | None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Give a view a deadline of its own in the place of the app's: `@weft_deadline(2.0)`, below the route's decorator.
+
+    It may be longer or shorter than the app's, and counts from the beginning of the request. `None` takes the bound
+    away, for server-sent events and other answers without an end. Views may be plain functions or async ones. Where
+    the view is called outside of a request, as in a unit test, the decorator does nothing.
+
+    Args:
+        deadline: seconds, more than 0, or None.
+
+    Raises:
+        InvalidValue: 0 seconds or less.
+    """
+    allowed = None if deadline is None else seconds("deadline", deadline)
+
+    def decorate(view: Callable[P, T]) -> Callable[P, T]:
+        if inspect.iscoroutinefunction(view):
+
+            @functools.wraps(view)
+            async def allowing_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+                _allow(allowed)
+                return await view(*args, **kwargs)
+
+            return allowing_async  # type: ignore[return-value]  # T is the coroutine, and still is
+
+        @functools.wraps(view)
+        def allowing(*args: P.args, **kwargs: P.kwargs) -> T:
+            _allow(allowed)
+            return view(*args, **kwargs)
+
+        return allowing
+
+    return decorate
+
+
+def _allow(deadline: float | None) -> None:
+    scope = current.get()
+    if isinstance(scope, RequestScope):
+        scope.allow(deadline)
