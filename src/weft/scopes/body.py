@@ -50,13 +50,23 @@ class Body:
                 outside = error
                 core.cancel(Cancelled("the code around its scope was cancelled"))
         if self._asked:
-            self._take_back()
+            outside = outside or await self._hear_the_request()
         if outside is not None:
             raise outside
 
     def _cut(self) -> None:
         self._asked = True
         self._host.cancel()
+
+    async def _hear_the_request(self) -> BaseException | None:
+        # A host that cancels its own scope has our request still before it. Until Python 3.13 `uncancel` alone does not
+        # undo that, and the host would be cancelled at whatever it awaits next.
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            return None if self._take_back() else error
+        self._take_back()
+        return None
 
     def _take_back(self) -> bool:
         self._asked = False
