@@ -27,20 +27,21 @@ def run():
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for axis, metric, unit in zip(axes, ("CPU per call", "RSS per call"), ("µs", "KiB"), strict=True):
         for peer, colour in COLOURS.items():
-            points = sorted(
-                (int(row["case"].split()[0]), row["median"])
-                for row in rows
-                if (row["peer"], row["metric"]) == (peer, metric)
-            )
+            points = sorted(_points(rows, peer, metric))
             if points:
-                axis.plot(
-                    *zip(*points, strict=True), marker="o", color=colour, label=peer, lw=2.5 if peer == "weft" else 1.3
-                )
+                width = 2.5 if peer == "weft" else 1.3
+                axis.plot(*zip(*points, strict=True), marker="o", color=colour, label=peer, lw=width)
         axis.set(xscale="log", yscale="log", xlabel="calls in flight", ylabel=f"{metric}, {unit}")
         axis.grid(visible=True, which="major", alpha=0.3)
     axes[0].legend(frameon=False)
     figure.savefig(TARGET, metadata={"Date": None})
     print(f"written: {TARGET}")
+
+
+def _points(rows, peer, metric):
+    for row in rows:
+        if (row["peer"], row["metric"]) == (peer, metric):
+            yield int(row["case"].split()[0]), row["median"]
 
 
 if __name__ == "__main__":
