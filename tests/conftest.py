@@ -5,12 +5,13 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import pytest
 
 # Every test in these folders is checked for threads, descriptors and asyncio tasks that it leaves behind.
-_GUARDED = {"adapters", "calls", "executors", "http", "runtime", "scope", "testing"}
+_GUARDED = {"adapters", "calls", "executors", "http", "runtime", "scopes", "testing"}
 _PATIENCE = 5.0  # seconds that what has been told to end may take to do so
 
 
@@ -32,8 +33,16 @@ def runtime(_fresh_runtime):
     return current()
 
 
+@pytest.fixture(scope="session")
+def _libuv() -> None:
+    """Let libuv open the one pipe for signals that it keeps for the life of the process."""
+    from weft.runtime.background import new_loop
+
+    new_loop(uvloop=True).close()
+
+
 @pytest.fixture
-def no_leaks(request) -> Iterator[None]:
+def no_leaks(request, _libuv) -> Iterator[None]:
     """Fail a test that leaves a thread, a file descriptor or an unfinished asyncio task behind.
 
     The test's runtime is closed first. A test that abandons a call on purpose lets the call end before it ends itself.
@@ -84,9 +93,10 @@ def _descriptors() -> dict[int, str]:
     """The open descriptors of this process and what they are; those of multiprocessing's own helpers are its affair."""
     found = {}
     folder = Path("/proc/self/fd")
+    theirs = {forkserver._forkserver._forkserver_alive_fd, resource_tracker._resource_tracker._fd}
     for entry in folder.iterdir() if folder.exists() else ():
         try:
             found[int(entry.name)] = str(entry.readlink())
         except OSError:  # the descriptor by which the folder itself is read
             continue
-    return found
+    return {fd: target for fd, target in found.items() if fd not in theirs}

@@ -25,13 +25,13 @@ from weft.outcome import Failed, Ok, Outcome, Refused, TimedOut
 from weft.policy.retry import Retry
 from weft.policy.verdict import Wait
 
-__all__ = ["Lane", "perform"]
+__all__ = ["Surroundings", "perform"]
 
 Result: TypeAlias = Outcome[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Surroundings:
     """What all calls of one scope share on their way.
 
     Attributes:
@@ -47,26 +47,26 @@ class Lane:
     deadline: float
 
 
-async def perform(call: Call[Any], progress: Progress, lane: Lane) -> Result:
-    """Run the call on the lane's loop and tell what came of it; failures are returned, not raised.
+async def perform(call: Call[Any], progress: Progress, around: Surroundings) -> Result:
+    """Run the call on the scope's loop and tell what came of it; failures are returned, not raised.
 
     Args:
         call: what to run.
         progress: where attempts and the start of the first are written down.
-        lane: what it shares with the other calls of its scope.
+        around: what it shares with the other calls of its scope.
 
     Raises:
         asyncio.CancelledError: the driver was cancelled; the call has been given up.
     """
     if call.retry is None:
-        return await _attempt(call, progress, lane)
+        return await _attempt(call, progress, around)
     failures = 0
     while True:
-        outcome = await _attempt(call, progress, lane)
+        outcome = await _attempt(call, progress, around)
         if outcome.ok:
             return outcome
         failures += 1
-        pause = _pause(call.retry, failures, outcome, lane.deadline)
+        pause = _pause(call.retry, failures, outcome, around.deadline)
         if pause is None:
             return outcome
         await asyncio.sleep(pause)
@@ -79,16 +79,16 @@ def _pause(retry: Retry, failures: int, outcome: Result, deadline: float) -> flo
     return verdict.seconds if isinstance(verdict, Wait) else None
 
 
-async def _attempt(call: Call[Any], progress: Progress, lane: Lane) -> Result:
+async def _attempt(call: Call[Any], progress: Progress, around: Surroundings) -> Result:
     inside: list[Limit] = []
     try:
-        for limit in _limits(call, lane.places):
-            await limit.enter(lane.loop, lane.owner, lane.deadline - now())
+        for limit in _limits(call, around.places):
+            await limit.enter(around.loop, around.owner, around.deadline - now())
             inside.append(limit)
         progress.attempts += 1
         if call.timeout is None:
-            return await _run(call, progress, lane)
-        return await _run_in_time(call, progress, lane)
+            return await _run(call, progress, around)
+        return await _run_in_time(call, progress, around)
     except Overloaded as error:
         return Refused(error.reason, error.retry_after)
     finally:
@@ -107,27 +107,27 @@ def _limits(call: Call[Any], places: Places) -> Iterator[Limit]:
     yield limits.process
 
 
-async def _run_in_time(call: Call[Any], progress: Progress, lane: Lane) -> Result:
+async def _run_in_time(call: Call[Any], progress: Progress, around: Surroundings) -> Result:
     try:
         async with asyncio.timeout(call.timeout) as timeout:
-            return await _run(call, progress, lane)
+            return await _run(call, progress, around)
     except TimeoutError:
         if timeout.expired():
             return TimedOut(call.timeout)
         raise
 
 
-async def _run(call: Call[Any], progress: Progress, lane: Lane) -> Result:
+async def _run(call: Call[Any], progress: Progress, around: Surroundings) -> Result:
     if call.place is Place.LOOP:
         if progress.started_at is None:
             progress.started_at = now()
         return await _await(call.fn, call.args, call.kwargs)
     if call.place is Place.THREAD:
-        outcome = await _offload(lane.places.threads, call, progress, lane)
+        outcome = await _offload(around.places.threads, call, progress, around)
         if isinstance(outcome, Ok) and inspect.iscoroutine(outcome.value):
             return await _await(_itself, (outcome.value,), {})  # a lambda around an async function
         return outcome
-    return await _offload(lane.places.processes, call, progress, lane)
+    return await _offload(around.places.processes, call, progress, around)
 
 
 async def _await(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:
@@ -150,12 +150,12 @@ def _being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _offload(executor: WorkExecutor, call: Call[Any], progress: Progress, lane: Lane) -> Result:
-    ended = lane.loop.loop.create_future()
-    tell = partial(_tell, lane.loop, ended)
+async def _offload(executor: WorkExecutor, call: Call[Any], progress: Progress, around: Surroundings) -> Result:
+    ended = around.loop.loop.create_future()
+    tell = partial(_tell, around.loop, ended)
     # Copied: the driver's own context may not be entered twice, and an abandoned thread keeps it.
     context = copy_context() if call.place is Place.THREAD else None
-    work = Work(call.fn, call.args, call.kwargs, tell, context=context, owner=lane.owner, label=call.name)
+    work = Work(call.fn, call.args, call.kwargs, tell, context=context, owner=around.owner, label=call.name)
     executor.start(work)
     try:
         await ended

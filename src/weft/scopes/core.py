@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
 
-from weft.calls.driver import Lane, perform
+from weft.calls.driver import Surroundings, perform
 from weft.calls.places import Places
 from weft.clock import now
 from weft.executors.loop import LoopExecutor
@@ -52,7 +52,7 @@ class Core:
         self.on_trouble: Callable[[], object] | None = None
         self.on_task: TaskWatcher | None = None
         self._until = math.inf if until is None else until
-        self._lane = Lane(places, loop, self, self._until)
+        self._around = Surroundings(places, loop, self, self._until)
         self._allowed = allowed
         self._live: set[Task[Any]] = set()
         self._orphans: set[asyncio.Task[Any]] = set()
@@ -89,7 +89,7 @@ class Core:
     async def _drive(self, task: Task[Any]) -> None:
         task.fate = None  # from here on, a cancellation is seen by the code below
         try:
-            outcome = await perform(task.call, task, self._lane)
+            outcome = await perform(task.call, task, self._around)
         except asyncio.CancelledError:
             outcome = task.fate or self.fate or Cancelled("its event loop was shut down")
         except BaseException as error:  # noqa: BLE001 - a task must never end the loop
