@@ -367,6 +367,24 @@ def test_one_worker_serves_calls_that_come_one_by_one(make):
     assert executor.statistics().spawned == 1
 
 
+def test_the_last_worker_to_lie_down_is_the_first_to_be_woken(make, held):
+    """Those at the bottom of the stack grow old and retire."""
+    executor = make(2)
+    for _, call in [hold_up(executor, held) for _ in range(2)]:
+        call.go.set()
+    for _ in range(3):
+        settle(executor, lambda now: now.idle == 2)
+        woken = executor._pool.idle[-1]
+        assert executor.submit(threading.current_thread).result(SOON) is woken
+
+
+def test_works_started_together_run_together(make, ended):
+    """One worker is woken by start_many(), and wakes the next: in the end as many run as there is work for."""
+    barrier = threading.Barrier(5)
+    make(5).start_many([work(ended, barrier.wait, SOON) for _ in range(5)])
+    assert sorted(done.value for done in ended.wait_for(5)) == [0, 1, 2, 3, 4]
+
+
 def test_a_queued_work_that_is_cancelled_never_runs(make, held, ended):
     """cancel() returns True, makes room at once, and keeps done() from being called."""
     executor = make(1, queue_size=1)
@@ -441,6 +459,28 @@ def test_a_work_abandoned_while_it_lends_has_one_slot_lent(make):
     assert executor.statistics().lent == 1
     go.set()
     settle(executor, lambda now: (now.lent, now.abandoned, now.idle) == (0, 0, 2))
+
+
+def test_a_work_abandoned_before_it_lends_has_one_slot_lent(make, held):
+    """The other way round: it was stuck, and now waits for something nested."""
+    executor, lent, back = make(1), threading.Event(), threading.Event()
+    first = held()
+
+    def call():
+        first()
+        with lending():
+            lent.set()
+            assert back.wait(SOON)
+
+    stuck = work(pytest.fail, call)
+    executor.start(stuck)
+    assert first.begun.wait(SOON)
+    executor.cancel(stuck)
+    first.go.set()
+    assert lent.wait(SOON)
+    assert executor.statistics().lent == 1
+    back.set()
+    settle(executor, lambda now: (now.lent, now.abandoned, now.idle) == (0, 0, 1))
 
 
 def test_a_work_that_was_never_started_cannot_be_cancelled(make):

@@ -203,7 +203,7 @@ def test_a_map_that_is_given_up_leaves_nothing_behind():
 
 def test_the_threads_of_a_dropped_executor_always_end():
     """Whatever its workers do when the last reference goes, no one of them sleeps on."""
-    for _ in range(100):
+    for _ in range(30):
         executor = ThreadExecutor(3, idle_timeout=None)
         futures = [executor.submit(abs, -1) for _ in range(5)]
         workers = set(executor._pool.workers)
