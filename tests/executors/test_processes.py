@@ -75,9 +75,16 @@ def work(fn, *args, owner=None):
     return Work(fn, args, {}, done.put, owner=owner), done
 
 
-def only_process(executor):
-    (supervisor,) = executor._roster.supervisors
-    return supervisor.process
+class EndOfProcess:
+    """A descriptor that becomes ready when the executor's only process is dead; it stays open whoever buries that."""
+
+    def __init__(self, executor):
+        (supervisor,) = executor._roster.supervisors
+        self.descriptor = os.dup(supervisor.process._process.sentinel)
+
+    def wait(self):
+        wait([self.descriptor])
+        os.close(self.descriptor)
 
 
 # What the standard library promises.
@@ -324,9 +331,9 @@ def test_a_crash_is_reported_by_the_name_of_its_signal(one, name):
 def test_a_process_that_died_idle_costs_no_call(one):
     """The call finds the process dead, has not begun, and runs in a new one."""
     pid = one.submit(os.getpid).result()
-    sentinel = only_process(one)._process.sentinel
+    end = EndOfProcess(one)
     os.kill(pid, signal.SIGKILL)
-    wait([sentinel])
+    end.wait()
     assert one.submit(os.getpid).result() != pid
     assert one.statistics().crashed == 0
 
@@ -336,12 +343,10 @@ def test_a_dropped_executor_lets_its_processes_go():
     executor = ProcessExecutor(1)
     future = executor.submit(os.getpid)
     future.result()
-    sentinel = only_process(executor)._process.sentinel
-    pipe = os.dup(sentinel)
+    end = EndOfProcess(executor)
     del executor
     gc.collect()
-    wait([pipe])
-    os.close(pipe)
+    end.wait()
 
 
 # weft's own door.
@@ -378,10 +383,10 @@ def test_a_running_work_that_is_cancelled_loses_its_process_at_once(one, pipes):
     running, never = work(deeds.compute_without_end, pipes.started)
     one.start(running)
     pid = pipes.wait_for_start()
-    sentinel = only_process(one)._process.sentinel
+    end = EndOfProcess(one)
     assert one.cancel(running) is True
     assert running.state is State.ABANDONED
-    wait([sentinel])
+    end.wait()
     assert one.submit(os.getpid).result() != pid
     assert never.empty()
     assert (one.statistics().killed, one.statistics().crashed) == (1, 0)
