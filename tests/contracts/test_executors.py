@@ -7,6 +7,7 @@ share, `max_workers`, `initializer` and `initargs`.
 
 import asyncio
 import os
+import sys
 import threading
 from concurrent.futures import (
     ALL_COMPLETED,
@@ -22,11 +23,15 @@ from pathlib import Path
 
 import pytest
 
+from weft.executors.processes import ProcessExecutor
 from weft.executors.threads import ThreadExecutor
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # a worker process imports this file by its name below that folder
 
 EXECUTORS = {
     "concurrent.futures.ThreadPoolExecutor": ThreadPoolExecutor,
     "weft.ThreadExecutor": ThreadExecutor,
+    "weft.ProcessExecutor": ProcessExecutor,
 }
 
 SOON = 30.0  # seconds for what must happen; not a time that any test waits
