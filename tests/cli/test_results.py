@@ -102,9 +102,9 @@ def test_rows_stand_in_columns():
     """Rows align whatever came of the check; what went wrong stands last."""
     rows = [as_row(result, PLAIN) for result in (fine(), missing(), dead())]
     assert rows == [
-        "✓  200     1.00 s   12.3 kB  h2   https://example.org/",
+        "✓  200     1.00 s   12.3 kB  h2    https://example.org/",
         "✗  404     500 ms      20 B  h1.1  https://example.org/missing  Not Found",
-        "✗    -     250 ms         -  -    https://dead.example/  no such host",
+        "✗    -     250 ms         -  -     https://dead.example/  no such host",
     ]
 
 

@@ -17,7 +17,7 @@ from weft.clock import now
 
 __all__ = ["LiveTable"]
 
-_TITLES = f"   {'':>3}  {'time':>9}  {'size':>8}  http site"
+_TITLES = f"   {'':>3}  {'time':>9}  {'size':>8}  http  site"
 _BELOW = 4  # lines that the titles, the progress and the prompt need
 _LEAST_ROWS = 5
 _REFRESHES = 10  # per second

@@ -160,7 +160,7 @@ def as_row(result: Result, style: Style, *, unicode: bool = True) -> str:
         style(mark, color),
         style(f"{reading.status if reading else '-':>3}", color),
         f"{duration(result.seconds):>9}",
-        style(f"{size(reading.size if reading else None):>8}  {_version(reading):<3}", "dim"),
+        style(f"{size(reading.size if reading else None):>8}  {_version(reading):<4}", "dim"),
         printable(result.target.url),
         style(printable(_complaint(result)), "red"),
     )
@@ -205,7 +205,7 @@ def _complaint(result: Result) -> str:
 
 
 def _version(reading: Reading | None) -> str:
-    return f"h{reading.http_version}"[:4] if reading else "-"
+    return f"h{reading.http_version}" if reading else "-"
 
 
 def _rounded(seconds: float | None) -> float | None:

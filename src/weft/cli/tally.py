@@ -121,7 +121,7 @@ def _times(tally: Tally, style: Style) -> list[str]:
     lines.append(f"  {style('speed', 'dim')}  {rate:,.0f} sites/s, {size(tally.received)} received")
     if summary.speed_up is not None and summary.calls > 1:
         gain = style(f"{summary.speed_up:.1f} times faster", "bold")
-        lines.append(f"         {gain} than one after the other ({duration(summary.busy)})")
+        lines.append(f"         up to {gain} than one after the other ({duration(summary.busy)})")
     return lines
 
 

@@ -87,15 +87,18 @@ class Summary:
 
     @property
     def busy(self) -> float:
-        """Seconds that the calls have taken together: what one after the other would have taken, or a little more.
+        """Seconds that the calls have taken together; one after the other would have taken no longer.
 
-        (A little more, because calls that share a machine and a line slow each other down.)
+        (And shorter where calls at once slow each other down: on a busy CPU, or at a server that queues them.)
         """
         return self.latency.total
 
     @property
     def speed_up(self) -> float | None:
-        """How many times faster than one after the other: `busy / wall`. None while no call has taken any time."""
+        """How many times faster than one after the other at most: `busy / wall`. None while nothing took any time.
+
+        By Little's law the same number is how many calls were under way on average.
+        """
         return self.busy / self.wall if self.wall else None
 
     def as_dict(self) -> dict[str, Any]:
