@@ -533,8 +533,16 @@ def test_a_worker_may_shut_its_own_executor_down(make):
     assert executor.submit(executor.shutdown).result(SOON) is None
 
 
-def test_shutdown_ends_the_threads(make):
-    """With wait=True no thread is alive any more."""
+def test_shutdown_ends_the_threads(make, monkeypatch):
+    """With wait=True no thread is alive any more, not even one that is on its way out."""
+    run = Worker.run
+
+    def linger(worker):
+        run(worker)
+        for _ in range(10_000):
+            os.sched_yield()
+
+    monkeypatch.setattr(Worker, "run", linger)
     executor = make(4)
     barrier = threading.Barrier(4)
     threads = set(executor.map(lambda _: (barrier.wait(SOON), threading.current_thread())[1], range(4)))
@@ -616,14 +624,26 @@ def test_a_worker_wakes_in_vain_and_goes_back_to_sleep(make, time):
     executor = make(1, idle_timeout=0.001)
     executor.submit(abs, -1).result(SOON)
     settle(executor, lambda now: now.idle == 1)
+    pool, looked = executor._pool, threading.Semaphore(0)
+    take = pool.take
+    pool.take = lambda worker: (take(worker), looked.release())[0]
+    for _ in range(3):
+        assert looked.acquire(timeout=SOON)
+    assert (executor.statistics().workers, executor.statistics().retired) == (1, 0)
+    time[0] += 1
+    settle(executor, lambda now: now.retired == 1)
+
+
+def test_rousing_a_worker_twice_does_no_harm(make):
+    """A gate that is open cannot be opened further, and an open gate is not a call."""
+    executor = make(1)
+    executor.submit(abs, -1).result(SOON)
+    settle(executor, lambda now: now.idle == 1)
     (worker,) = executor._pool.workers
     for _ in range(10):
         worker.rouse()
-        worker.rouse()
     assert executor.submit(abs, -1).result(SOON) == 1
     assert executor.statistics().spawned == 1
-    time[0] += 1
-    settle(executor, lambda now: now.workers == 0)
 
 
 def test_a_thread_is_named_after_what_it_runs(make, ended):

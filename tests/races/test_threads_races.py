@@ -231,3 +231,4 @@ def test_a_failing_initializer_leaves_no_call_without_an_answer(caplog):
         assert not wait(futures, SOON).not_done
         assert all(isinstance(future.exception(), RuntimeError) for future in futures)
         executor.shutdown()
+        assert (executor._pool.awake, executor.statistics().workers) == (0, 0)
