@@ -82,9 +82,9 @@ def _dispatch(words: list[str]) -> int:
         sys.stdout.write(_help())
         return 0
     if name == "--version":
-        from weft import __version__  # noqa: PLC0415 - the one place that has it
+        from importlib.metadata import version  # noqa: PLC0415 - needed for this alone
 
-        sys.stdout.write(f"weft {__version__}\n")
+        sys.stdout.write(f"weft {version('weft')}\n")
         return 0
     return _run(name, rest)
 

@@ -22,36 +22,33 @@ _MOST_KINDS = 12  # of error, in the text; the JSON has all
 
 @dataclass
 class Tally:
-    """The running totals of a check.
+    """The running totals of a check. Written by one thread; the plain numbers may be read by others meanwhile.
 
     Attributes:
         total: how many addresses there are, or None while that is not known.
         stopped: why the run ended early, "deadline" or "interrupt", or None.
+        checked: how many results there are.
+        fine: how many of them are fine.
+        received: bytes of their bodies.
     """
 
     total: int | None = None
     stopped: str | None = None
     summary: Summary = field(default_factory=Summary)
     slowest: Slowest[Result] = field(default_factory=lambda: Slowest(SLOWEST))
+    checked: int = 0
+    fine: int = 0
     received: int = 0
 
     def add(self, result: Result) -> None:
         """Count one result."""
         end = (result.start or 0.0) + (result.seconds or 0.0)
         self.summary.add(result.outcome, result.start, end, result.kind)
+        self.checked += 1
+        self.fine += result.ok
         self.received += result.reading.size if result.reading else 0
         if result.seconds is not None:
             self.slowest.add(result.seconds, result)
-
-    @property
-    def checked(self) -> int:
-        """How many results there are."""
-        return self.summary.calls
-
-    @property
-    def fine(self) -> int:
-        """How many of them are fine."""
-        return self.summary.outcomes["ok"]
 
     @property
     def unchecked(self) -> int | None:
@@ -91,7 +88,7 @@ def report(tally: Tally, style: Style, *, width: int, unicode: bool) -> str:
 
 def _headline(tally: Tally, style: Style) -> list[str]:
     bad = tally.checked - tally.fine
-    words = [style(f"{count(tally.fine)} fine", "green", "bold")] if tally.fine or not bad else []
+    words = [style(f"{count(tally.fine)} fine", "green", "bold")]
     words += [style(f"{count(bad)} not", "red", "bold")] if bad else []
     lines = [f"  {plural(tally.checked, 'site')} in {duration(tally.summary.wall)}: {', '.join(words)}"]
     if tally.stopped is not None:
