@@ -64,6 +64,14 @@ def test_phases_are_part_of_the_whole(site):
     assert sum(result["phases"].values()) <= result["seconds"] + 1e-5
 
 
+def test_the_help_shows_every_key(site):
+    """`weft check --help` shows the JSON form: each key that a result and a summary have, and no other outcome."""
+    said = weft("check", "--help").stdout
+    result, summary = lines_of(weft("check", "--json", f"{site.url}/ok"))
+    assert [key for key in (*result, *summary, *summary["latency"]) if f'"{key}"' not in said] == []
+    assert all(word in said for word in ("http_error", "failed", "timed_out", "cancelled", "refused", "invalid"))
+
+
 def test_csv_has_titles(site):
     """--csv prints a line of titles and a line for each site."""
     done = weft("check", "--csv", f"{site.url}/ok", f"{site.url}/missing")

@@ -9,7 +9,7 @@ for example:
 A site is fine if it answers with a status below 400. Results go to standard output as they come, progress and the
 summary to standard error.
 
-exit status: 0 all are fine, 1 some are not, 2 wrong usage, 130 interrupted
+exit status: 0 all are fine, 1 some are not, 2 wrong usage, 130 interrupted, 141 nobody reads the output
 """
 
 import argparse
@@ -20,9 +20,25 @@ __all__ = ["add_arguments", "run"]
 
 _AT_ONCE = 100
 
+_FORMS = """\
+--json, version 1 (keys may be added; none is renamed or removed); durations in seconds, null where not known:
+  {"type": "result", "version": 1, "line": 3, "url": "https://example.org", "ok": true, "outcome": "ok",
+   "status": 200, "http_version": "2", "bytes": 1256, "seconds": 0.213, "attempts": 1, "error": null,
+   "phases": {"dns": 0.004, "connect": 0.021, "tls": 0.045, "wait": 0.12, "body": 0.003}}
+  outcome: ok, http_error (400 or more), failed, timed_out, cancelled, refused, invalid (no web address)
+  error:   {"kind": "DNSError", "message": "..."}; kind is "HTTP 404" for an http_error
+  and last, once:
+  {"type": "summary", "version": 1, "ok": 98, "not_ok": 2, "unchecked": 0, "stopped": null, "bytes": 120000,
+   "calls": 100, "outcomes": {"ok": 98, "failed": 2}, "errors": {"DNSError": 2}, "wall": 1.9, "busy": 40.2,
+   "speed_up": 21.2, "latency": {"min", "mean", "p50", "p95", "p99", "max"}, "slowest": [the slowest 10 results]}
+  stopped: "deadline", "interrupt" or null; speed_up is busy / wall; percentiles are right to within 1 %
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.usage = "weft check [options] URL... | --file FILE | -"
+    parser.epilog = _FORMS
     parser.add_argument("urls", nargs="*", metavar="URL", help="an address to check; - reads them from standard input")
     parser.add_argument("-f", "--file", metavar="FILE", help="check the addresses in a file, one on each line")
     _add_conduct(parser.add_argument_group("how to check"))
