@@ -28,3 +28,21 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!weft\.).*"),
     (r"py:.*", r"weft\.(?:[a-z_]+\.)+[A-Za-z_]+"),
 ]
+
+
+def fences_to_directives(_app, _what, _name, _obj, _options, lines):
+    """Turn the Markdown code fences of docstrings into what autodoc reads."""
+    inside = False
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith("```"):
+            indent = line[: len(line) - len(line.lstrip())]
+            lines[number] = "" if inside else f"{indent}.. code-block:: {line.strip('` ') or 'text'}\n\n"
+            inside = not inside
+        elif inside:
+            lines[number] = f"    {line}"
+    lines[:] = "\n".join(lines).split("\n")
+
+
+def setup(app):
+    """Connect the hook above."""
+    app.connect("autodoc-process-docstring", fences_to_directives)

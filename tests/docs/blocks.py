@@ -32,7 +32,7 @@ COMMANDS = re.compile(r"<!-- command: (\w+) -->\s*```console\n\$ (.+?)\n```", re
 
 _BIN = Path(sys.executable).parent
 _DURATION = re.compile(r"\d+(?:\.\d+)?( ?)(ms|s|µs)\b")
-_BLANKS = re.compile(r"[ \t─━-]+")  # columns and rules are as wide as the widest duration
+_BLANKS = re.compile(r"[ \t░▒▓─█-]+")  # columns and bars are as wide as the durations make them
 _PATIENCE = 60.0
 
 
@@ -135,10 +135,12 @@ def _plain(text: str) -> str:
     return "\n".join(lines)
 
 
-def _run(arguments: list[str], _: str = "", *, codes: tuple[int, ...] = (0,)) -> str:
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+def _run(arguments: list[str], *, codes: tuple[int, ...] = (0,)) -> str:
+    """What a terminal of 80 columns would show: what is printed, then what is said beside it."""
+    environ = {**os.environ, "COLUMNS": "80", "PYTHONUTF8": "1"}
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=environ)
     assert done.returncode in codes, f"{shlex.join(arguments)} ended with {done.returncode}: {done.stdout}{done.stderr}"
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def _weft(arguments: list[str], _: str) -> str:

@@ -82,3 +82,20 @@ def test_readme_promises_two_commands():
     assert list(commands) == ["demo", "test"]
     assert commands["demo"].endswith(".venv/bin/weft demo")
     assert commands["test"].endswith(".venv/bin/python -m pytest")
+
+
+@pytest.mark.parametrize("command", ["check", "doctor", "demo"])
+def test_the_command_line_page_has_every_option(command):
+    """The page on the command line lists the options that each command has, and no others."""
+    import argparse
+    import importlib
+
+    from weft.cli.main import COMMANDS
+
+    parser = argparse.ArgumentParser(add_help=False)
+    importlib.import_module(COMMANDS[command].module).add_arguments(parser)
+    real = {option for action in parser._actions for option in action.option_strings}
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8")
+    section = page.partition(f"## `weft {command}`")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| ((?:`-[^|]+`(?:, | or )?)+)", section, flags=re.MULTILINE)
+    assert {option for cell in shown for option in re.findall(r"--?[a-z][a-z-]*", cell)} == real
