@@ -68,7 +68,7 @@ class Worker(threading.Thread):
         return f"{self._name} {work.label or getattr(work.fn, '__qualname__', repr(work.fn))}"
 
     @name.setter
-    def name(self, name: str) -> None:
+    def name(self, name: str) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] - a property there, too
         self._name = str(name)
 
     def rouse(self) -> None:
