@@ -103,3 +103,4 @@ def test_phases_longer_than_the_call_are_cut(width):
     """Measured phases that add up to more than the call (clocks differ) end where the axis ends."""
     chart = lay_out([Span("a", 0.0, 1.0, (Phase("wait", 0.9), Phase("body", 0.4)))])
     assert len(draw(chart.bars[0], width)) == width
+    assert sum(part.width for part in chart.bars[0].parts) == pytest.approx(1.0)
