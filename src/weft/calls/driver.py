@@ -7,7 +7,7 @@ place back while it backs off, and a limit sees attempts, not sequences of them.
 import asyncio
 import inspect
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Surroundings:
     deadline: float
 
 
-async def perform(call: Call[Any], progress: Progress, around: Surroundings) -> Result:
+def perform(call: Call[Any], progress: Progress, around: Surroundings) -> Coroutine[Any, Any, Result]:
     """Run the call on the scope's loop and tell what came of it; failures are returned, not raised.
 
     Args:
@@ -58,15 +58,20 @@ async def perform(call: Call[Any], progress: Progress, around: Surroundings) -> 
     Raises:
         asyncio.CancelledError: the driver was cancelled; the call has been given up.
     """
+    # This and `_run` hand on a coroutine instead of awaiting it: each frame less is passed by every wake-up.
     if call.retry is None:
-        return await _attempt(call, progress, around)
+        return _attempt(call, progress, around)
+    return _attempt_again(call, call.retry, progress, around)
+
+
+async def _attempt_again(call: Call[Any], retry: Retry, progress: Progress, around: Surroundings) -> Result:
     failures = 0
     while True:
         outcome = await _attempt(call, progress, around)
         if outcome.ok:
             return outcome
         failures += 1
-        pause = _pause(call.retry, failures, outcome, around.deadline)
+        pause = _pause(retry, failures, outcome, around.deadline)
         if pause is None:
             return outcome
         await asyncio.sleep(pause)
@@ -83,7 +88,8 @@ async def _attempt(call: Call[Any], progress: Progress, around: Surroundings) ->
     inside: list[Limit] = []
     try:
         for limit in _limits(call, around.places):
-            await limit.enter(around.loop, around.owner, around.deadline - now())
+            if not limit.enter_nowait():
+                await limit.enter(around.loop, around.owner, around.deadline - now())
             inside.append(limit)
         progress.attempts += 1
         if call.timeout is None:
@@ -96,15 +102,17 @@ async def _attempt(call: Call[Any], progress: Progress, around: Surroundings) ->
             limit.leave()
 
 
-def _limits(call: Call[Any], places: Places) -> Iterator[Limit]:
+def _limits(call: Call[Any], places: Places) -> list[Limit]:
     # One order for all calls, so that no two can hold what the other waits for.
     limits = places.limits
+    found = []
     if call.limit is not None:
-        yield limits.named(call.limit) if isinstance(call.limit, str) else call.limit
+        found.append(limits.named(call.limit) if isinstance(call.limit, str) else call.limit)
     host = call.host
     if host is not None:
-        yield limits.host(host)
-    yield limits.process
+        found.append(limits.host(host))
+    found.append(limits.process)
+    return found
 
 
 async def _run_in_time(call: Call[Any], progress: Progress, around: Surroundings) -> Result:
@@ -117,17 +125,21 @@ async def _run_in_time(call: Call[Any], progress: Progress, around: Surroundings
         raise
 
 
-async def _run(call: Call[Any], progress: Progress, around: Surroundings) -> Result:
+def _run(call: Call[Any], progress: Progress, around: Surroundings) -> Coroutine[Any, Any, Result]:
     if call.place is Place.LOOP:
         if progress.started_at is None:
             progress.started_at = now()
-        return await _await(call.fn, call.args, call.kwargs)
+        return _await(call.fn, call.args, call.kwargs)
     if call.place is Place.THREAD:
-        outcome = await _offload(around.places.threads, call, progress, around)
-        if isinstance(outcome, Ok) and inspect.iscoroutine(outcome.value):
-            return await _await(_itself, (outcome.value,), {})  # a lambda around an async function
-        return outcome
-    return await _offload(around.places.processes, call, progress, around)
+        return _run_on_thread(call, progress, around)
+    return _offload(around.places.processes, call, progress, around)
+
+
+async def _run_on_thread(call: Call[Any], progress: Progress, around: Surroundings) -> Result:
+    outcome = await _offload(around.places.threads, call, progress, around)
+    if isinstance(outcome, Ok) and inspect.iscoroutine(outcome.value):
+        return await _await(_itself, (outcome.value,), {})  # a lambda around an async function
+    return outcome
 
 
 async def _await(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:

@@ -55,6 +55,13 @@ class Limit:
         """Whether nothing is inside and nobody waits."""
         return self._bulkhead.inside == 0
 
+    def enter_nowait(self) -> bool:
+        """Take a place if that needs no waiting; tell whether it did. Any thread."""
+        if self._rate is not None:
+            return False
+        with self._lock:
+            return self._bulkhead.admit()
+
     async def enter(self, loop: LoopExecutor, owner: object, patience: float) -> None:
         """Take a place, waiting for one if the waiting room has a seat; give it back with `leave`.
 

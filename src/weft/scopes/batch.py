@@ -50,6 +50,8 @@ class Plan:
     sized: bool
 
 
+_PARCEL = 64  # calls sent to the loop at once
+
 _END = object()  # the input has nothing more
 Steps = Generator["Step | Task[Any]", Any, None]
 
@@ -224,6 +226,15 @@ class _Run:
         self._sized = plan.sized
         self._ordered = ordered
         self._each = each  # wake the consumer for each result, not only when there is work for it
+        self._low = 0 if self._limit is None else self._limit // 2
+        # Twice what may run: as many as are under way stand ready, or have ended and wait to be handed out. What is
+        # collected in the end from an input that is there already may as well be started at once.
+        endless = self._limit is None or (self._sized and not each)
+        self._room = math.inf if endless else 2 * (self._limit or 0) + 16
+        # An input of known length runs none of the user's code, so that nobody waits for what a parcel holds back.
+        self._parcel_size = _PARCEL if self._sized else 1
+        self._parcel: list[tuple[Task[Any], Context]] = []
+        self._base: Context | None = None
         # Of the consumer; the loop looks at the head alone, while the consumer waits:
         self._order: deque[Task[Any]] = deque()
         self._out: set[Task[Any]] = set()
@@ -241,14 +252,14 @@ class _Run:
 
     def steps(self) -> Steps:
         """Yield what to do next: PULL (and be sent the call, or the end), WAIT, or a task to hand out."""
-        # Twice what may run: as many as are under way stand ready, or have ended and wait to be handed out.
-        room = math.inf if self._limit is None else 2 * self._limit + 16
         self.scope.core.on_task = self._task_ended
         while True:
-            if len(self._out) < room and not self._done_pulling():
+            if len(self._out) < self._room and not self._done_pulling():
                 call = yield Step.PULL
                 self._feed(call)
-            elif (task := self._next()) is not None:
+                continue
+            self._send()
+            if (task := self._next()) is not None:
                 yield task
             elif self._out:
                 yield Step.WAIT
@@ -281,9 +292,20 @@ class _Run:
         self._out.add(task)
         if self._ordered:
             self._order.append(task)
-        context = copy_context()
-        context.run(current.set, self.scope)
-        self.scope.core.loop.post(self._stock_up, task, context)
+        self._parcel.append((task, self._context()))
+        if len(self._parcel) >= self._parcel_size:
+            self._send()
+
+    def _send(self) -> None:
+        if self._parcel:
+            parcel, self._parcel = self._parcel, []
+            self.scope.core.loop.post(self._stock_up, parcel)
+
+    def _context(self) -> Context:
+        if self._base is None or not self._sized:
+            self._base = copy_context()
+            self._base.run(current.set, self.scope)
+        return self._base.copy()
 
     def _next(self) -> Task[Any] | None:
         queue = self._order if self._ordered else self._ended
@@ -306,9 +328,9 @@ class _Run:
 
     # -- on the loop
 
-    def _stock_up(self, task: Task[Any], context: Context) -> None:
-        self._unfinished += 1
-        self._stock.append((task, context))
+    def _stock_up(self, parcel: list[tuple[Task[Any], Context]]) -> None:
+        self._unfinished += len(parcel)
+        self._stock.extend(parcel)
         self._launch()
 
     def _launch(self) -> None:
@@ -333,7 +355,7 @@ class _Run:
     def _worth_waking(self) -> bool:
         if self._each:
             return not self._ordered or self._order[0].done
-        return self._unfinished == 0 or (not self._stock and not self._exhausted)
+        return self._unfinished == 0 or (len(self._stock) <= self._low and not self._exhausted)
 
 
 def _send(steps: Steps, answer: Any) -> "Step | Task[Any] | None":
