@@ -85,7 +85,7 @@ def _section(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     ratios = [[r["what"], figure(r["value"]), r["target"], _verdict(r), r["note"]] for r in result["ratios"]]
     return "\n".join([
-        f"## {result['name']}",
+        f"## {heading(result['name'])}",
         "",
         f"{result['promise']}",
         "",
@@ -97,15 +97,29 @@ def _section(result: dict[str, Any]) -> str:
 
 
 def summary(results: Iterable[dict[str, Any]]) -> str:
-    """The README's table: one line for each ratio."""
-    lines = [[r["what"], figure(r["value"]), r["target"], _verdict(r)] for each in results for r in each["ratios"]]
+    """The README's table: the first ratio of each file and those marked `headline`, and how many were kept in all."""
+    results = list(results)
+    lines = [
+        [ratio["what"], figure(ratio["value"]), ratio["target"], _verdict(ratio)]
+        for result in results
+        for number, ratio in enumerate(result["ratios"])
+        if number == 0 or ratio.get("headline")
+    ]
     if not lines:
         return NONE_YET
-    return "\n".join(table(["what", "measured", "promised", "kept"], lines))
+    met = [ratio["met"] for result in results for ratio in result["ratios"]]
+    total = f"{sum(met)} of {len(met)} promises were kept; those that were not are on the page below as well."
+    return "\n".join([*table(["what", "measured", "promised", "kept"], lines), total])
 
 
 def _verdict(ratio: dict[str, Any]) -> str:
     return "yes" if ratio["met"] else "**no**"
+
+
+def heading(name: str) -> str:
+    """A heading made of a file's name: "fan_out" is "Fan out"."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

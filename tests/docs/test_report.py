@@ -51,6 +51,17 @@ def test_a_broken_promise_is_shown():
     assert "| **no** |" in report.summary([missed])
 
 
+def test_the_readme_counts_what_it_does_not_show():
+    """The README shows a file's first ratio and the headlines, and says how many promises were kept in all."""
+    kept = RESULT["ratios"][0]
+    others = [{**kept, "what": "a headline", "headline": True}, {**kept, "what": "a detail", "met": False}]
+    text = report.summary([{**RESULT, "ratios": [kept, *others]}])
+    assert "over one call" in text
+    assert "a headline" in text
+    assert "a detail" not in text
+    assert "2 of 3 promises were kept" in text
+
+
 @pytest.mark.parametrize("field", ["name", "promise", "date", "machine", "python", "rows", "ratios"])
 def test_a_result_without_a_field_is_refused(tmp_path, field):
     """A result file of another shape stops the report, and the message names the file and the field."""

@@ -5,6 +5,7 @@ from typing import Any, assert_type
 
 import weft
 from weft import Batch, Outcome, Scope, Task
+from weft.http import Response
 
 
 async def fetch(url: str, *, times: int = 1) -> bytes:
@@ -51,6 +52,8 @@ def in_a_thread(urls: Sequence[str]) -> None:
                 assert_type(retry_after, float)
             case weft.Cancelled(reason):
                 assert_type(reason, str)
+    assert_type(weft.run(weft.http.get, "http://a/"), Response)
+    assert_type(weft.map(weft.http.get, urls).values(), list[Response])
     assert_type(weft.run(fetch, "a"), bytes)
     assert_type(weft.run(load, 1), str)
     assert_type(weft.remaining(), float | None)
