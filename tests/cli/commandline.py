@@ -30,7 +30,7 @@ def weft(*words, feed=None, **more):
 
 
 def options(**changed):
-    return Namespace(**{"limit": 100, "deadline": None, "timeout": None, "retries": 0} | changed)
+    return Namespace(**{"limit": 100, "deadline": None, "timeout": 10.0, "retries": 0} | changed)
 
 
 def fine(line=1, url="https://example.org/", seconds=1.0, start=0.0, size=12_345):
