@@ -3,7 +3,7 @@
 | block | what is done with it |
 | --- | --- |
 | `python` | is run; what it prints is kept |
-| `text` | must be what was printed last by a `python` block; durations may differ, and `...` stands for anything |
+| `text` | must be what a `python` block printed last, measured figures aside; `...` stands for anything |
 | `console` | each `$ command` is run, and must print what is shown; see `PROGRAMS` |
 | others | must be listed in `tests/docs/test_blocks.py`, with a reason |
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = re.compile(r"<!-- command: (\w+) -->\s*```console\n\$ (.+?)\n```", re.DOTALL)
 
 _BIN = Path(sys.executable).parent
-_DURATION = re.compile(r"\d+(?:\.\d+)?( ?)(ms|s|µs)\b")
+_MEASURED = re.compile(r"\d+(?:\.\d+)? ?(ms|s|µs|milliseconds|times|sites/s)\b")
 _BLANKS = re.compile(r"[ \t░▒▓─█-]+")  # columns and bars are as wide as the durations make them
 _PATIENCE = 60.0
 
@@ -123,7 +123,7 @@ def _partition(part: str) -> tuple[str, str, str]:
 
 
 def difference(shown: str, printed: str) -> str | None:
-    """None where the two agree, durations and `...` aside; else both, for a person to compare."""
+    """None where the two agree, measured figures and `...` aside; else both, for a person to compare."""
     pattern = r"[\s\S]*?".join(re.escape(part) for part in _plain(shown).split("..."))
     if re.fullmatch(pattern, _plain(printed)):
         return None
@@ -131,7 +131,7 @@ def difference(shown: str, printed: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    lines = (_BLANKS.sub(" ", _DURATION.sub(r"0 \2", line)).rstrip() for line in text.strip().splitlines())
+    lines = (_BLANKS.sub(" ", _MEASURED.sub(r"0 \1", line)).rstrip() for line in text.strip().splitlines())
     return "\n".join(lines)
 
 
