@@ -10,6 +10,7 @@ import pycurl
 from weft.http.codes import error_of
 from weft.http.errors import EngineClosed, HTTPError, ReadTimeout
 from weft.http.outgoing import Request
+from weft.http.spares import Spares
 from weft.http.transfer import Kind, StreamTransfer, Transfer, kind_of
 from weft.http.watch import make_watch
 
@@ -43,6 +44,7 @@ class Lane:
         self._tally = tally
         self._running: dict[Any, Transfer] = {}
         self._idle: dict[Kind, list[Transfer]] = {}
+        self._spares = Spares()
         self._kept = 0
         self._alive = 0  # transfers that libcurl counts as running; fewer than it says means that some have ended
         self._closed = False
@@ -78,6 +80,7 @@ class Lane:
             self._kept -= 1
         else:
             transfer = Transfer(kind)
+        transfer.connect_afresh(self._spares.none_for(request, len(self._running)))
         self._run(transfer, request, future)
         return transfer
 
@@ -236,6 +239,7 @@ class Lane:
             transfer.fail(future, error)
         else:
             self._tally.succeeded += 1
+            self._spares.add(transfer.request)
             if type(transfer) is not Transfer or not future.done():
                 transfer.succeed(future)
 
