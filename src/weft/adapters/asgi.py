@@ -18,6 +18,7 @@ from weft.adapters.problem import Problem, problem_of
 from weft.adapters.request import RequestScope, weft_deadline
 from weft.calls.call import seconds
 from weft.clock import now
+from weft.http.pool import aclose
 from weft.outcome import TimedOut
 from weft.scopes.core import GRACE
 
@@ -49,8 +50,8 @@ class Weft:
 
     A client that goes away is noticed when the app, or its framework, asks for it by `receive()` (ASGI has no other
     way); then the calls under way are cancelled. Websockets get a scope without a deadline. When the server shuts the
-    app down, weft lets what runs on the server's loop end for `grace` seconds, cancels the rest and closes the
-    connections that it keeps there.
+    app down, after the app's own shutdown, weft closes the connections of `weft.http` on the server's loop; threads,
+    processes and the rest end with the process, as `weft.close` says.
 
     Args:
         app: the ASGI app inside.
@@ -157,11 +158,8 @@ async def _answer(problem: Problem, send: Send) -> None:
 def _closing(send: Send) -> Send:
     async def closing(message: Message) -> None:
         if message["type"].startswith("lifespan.shutdown."):  # complete, or failed: the app has done what it wanted
-            await _close_here()
+            await aclose()
         await send(message)
 
     return closing
 
-
-async def _close_here() -> None:
-    """Close what weft keeps on this loop."""

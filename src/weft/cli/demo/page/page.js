@@ -3,15 +3,15 @@
 const WAYS = [
   {
     key: "one-by-one", title: "One after the other", state: "one after the other",
-    code: "for url in urls:\n    requests.get(url, timeout=10)",
+    code: "for url in urls:\n    requests.get(url)",
   },
   {
     key: "pool", title: "A pool of five", state: "five at a time",
-    code: "with ThreadPoolExecutor(max_workers=5) as pool:\n    pool.map(get, urls)   # requests, timeout=10",
+    code: "with ThreadPoolExecutor(5) as pool:\n    pool.map(requests.get, urls)",
   },
   {
-    key: "weft", title: "weft", state: "all at once, under one deadline",
-    code: "weft.map(weft.http.get, urls,\n         deadline={deadline}).outcomes()",
+    key: "weft", title: "weft", state: "all at once, one deadline",
+    code: "weft.map(weft.http.get, urls,\n    deadline={deadline}).outcomes()",
   },
 ];
 const find = (selector, inside = document) => inside.querySelector(selector);
@@ -36,7 +36,7 @@ class Panel {
     this.node.classList.add(way.key);
     find("h2", this.node).textContent = way.title;
     find("caption", this.node).textContent = `Calls made ${way.state}`;
-    this.button = find(".run", this.node);
+    this.button = find(".go", this.node);
     this.button.setAttribute("aria-label", `Run ${way.title}`);
     this.button.addEventListener("click", () => runThese([this]));
     this.calls = [];
@@ -73,24 +73,25 @@ class Panel {
 
   draw(call) {
     this.calls.push(call);
-    const { track, outcome } = this.rows[call.index];
-    let from = call.start;
-    const bars = call.phases.map(([name, length]) => {
+    const { track, time, outcome } = this.rows[call.index];
+    let from = 0;
+    const bars = call.phases.filter(([, length]) => length > 0.0005).map(([name, length]) => {
       const made = bar(call.outcome === "ok" || name === "queued" ? name : call.outcome, from, length);
       made.title = `${name} ${seconds(length)}`;
       from += length;
       return made;
     });
     track.replaceChildren(...bars, ...mark(this.limit));
+    time.textContent = seconds(call.seconds);
     outcome.textContent = call.words;
-    outcome.title = `${call.words}, ${seconds(call.end - call.start)}. ${call.detail}`;
+    outcome.title = call.detail;
     outcome.className = `outcome ${call.outcome}`;
   }
 
   finish() {
     this.began = null;
     this.tell(this.problem ?? this.way.state);
-    const durations = this.calls.map((call) => call.end - call.start).sort((one, other) => one - other);
+    const durations = this.calls.map((call) => call.seconds).sort((one, other) => one - other);
     const quantile = (share) => (durations.length ? seconds(durations[Math.ceil(share * durations.length) - 1]) : "–");
     const answered = this.calls.filter((call) => call.outcome === "ok").length;
     this.figure("answered", `${answered} of ${this.calls.length}`);
@@ -121,7 +122,8 @@ function row(url, limit) {
   const track = element("div", { className: "track" }, pending, ...mark(limit));
   const outcome = element("td", { className: "outcome", textContent: "…" });
   const name = element("th", { scope: "row", textContent: short(url), title: url });
-  return { node: element("tr", {}, name, element("td", {}, track), outcome), track, outcome, pending };
+  const time = element("td", { className: "time" });
+  return { node: element("tr", {}, name, element("td", {}, track), time, outcome), track, time, outcome, pending };
 }
 
 function bar(kind, from, length) {
@@ -185,11 +187,13 @@ async function runThese(chosen) {
 // All panels share one axis, as long as the longest run so far.
 function scale() {
   const ends = [...panels.values()].map((panel) => Math.max(panel.total ?? 0, panel.elapsed, panel.limit ?? 0));
-  ways.style.setProperty("--span", Math.max(...ends, 0.05) * 1.01);
+  const span = Math.max(...ends, 0.05) * 1.01;
+  ways.style.setProperty("--span", span);
+  for (const end of document.querySelectorAll(".axis .end")) end.textContent = seconds(span);
 }
 
 function busy(on) {
-  for (const button of document.querySelectorAll("#run-all, .run")) button.disabled = on;
+  for (const button of document.querySelectorAll("#run-all, .go")) button.disabled = on;
 }
 
 function say(words, kind = "") {
@@ -203,7 +207,9 @@ function conclude() {
   if ([slow, pool, fast].includes(null)) return say("Run the others to compare them.");
   const times = (other) => element("b", { textContent: `${(other / fast).toFixed(1)} times` });
   const words = ["weft took ", element("b", { textContent: seconds(fast) }), ": ", times(slow), " as fast as one after the other, "];
-  find("#verdict").replaceChildren(element("p", { className: "won" }, ...words, times(pool), " as fast as the pool of five."));
+  const cut = panels.get("weft").calls.filter((call) => call.outcome === "late").length;
+  const end = cut ? ` as fast as the pool of five. It cut ${cut} off at the deadline.` : " as fast as the pool of five.";
+  find("#verdict").replaceChildren(element("p", { className: "won" }, ...words, times(pool), end));
 }
 
 function reset() {

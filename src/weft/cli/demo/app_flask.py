@@ -1,0 +1,68 @@
+"""The demo as a Flask application, served by gunicorn's threads."""
+
+from collections.abc import Callable, Iterator
+
+from flask import Flask, Response, abort, jsonify, request
+
+from weft.adapters.flask import Weft
+from weft.cli.demo import web
+from weft.cli.demo.sites import Check, one_by_one, pool_of_five, warm_up, with_weft
+from weft.runtime.face import run
+
+__all__ = ["app"]
+
+app = Flask(__name__, static_folder=None)
+app.config["MAX_CONTENT_LENGTH"] = 128 * 1024
+Weft(app, deadline=60.0)
+run(warm_up)  # in the worker: the first visitor does not wait for an import
+
+WAYS: dict[str, Callable[[web.Job], Iterator[Check]]] = {
+    "one-by-one": lambda job: one_by_one(job.urls),
+    "pool": lambda job: pool_of_five(job.urls),
+    "weft": lambda job: with_weft(job.urls, job.deadline),
+}
+
+
+@app.before_request
+def refuse_strangers() -> None:
+    """Answer only those who know the server by its own name."""
+    if not web.host_allowed(request.host):
+        abort(421)
+
+
+@app.after_request
+def add_headers(response: Response) -> Response:
+    """Say on each answer what the page may do."""
+    response.headers.update(web.HEADERS)
+    return response
+
+
+@app.errorhandler(web.BadRequest)
+def explain(error: web.BadRequest) -> tuple[Response, int]:
+    """Tell the person at the page what to change."""
+    return jsonify(detail=str(error)), 400
+
+
+@app.get("/settings.json")
+def settings() -> Response:
+    """What the page has to know."""
+    return jsonify(web.settings("Flask on gunicorn's threads"))
+
+
+@app.post("/check-sites/<way>")
+def check_sites(way: str) -> Response:
+    """Run one way, and stream each call as it ends."""
+    if way not in WAYS:
+        abort(404)
+    job = web.Job.of(request.get_json())
+    return Response(web.Stopwatch().lines(WAYS[way](job)), mimetype=web.LINES)
+
+
+@app.get("/")
+@app.get("/<name>")
+def page(name: str = "") -> Response:
+    """The page and its files."""
+    found = web.file(name)
+    if found is None:
+        abort(404)
+    return Response(found[0], content_type=found[1])

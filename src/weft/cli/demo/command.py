@@ -1,0 +1,73 @@
+"""`weft demo`: bring the two services up, and stay until Ctrl-C, or look at them once (`--check`)."""
+
+import signal
+import sys
+import webbrowser
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from weft.cli.demo.selftest import Failed, self_test
+from weft.cli.demo.server import AppServer, NotStarted, free_port
+from weft.cli.demo.upstream import Upstream
+from weft.cli.parsing import UsageError
+
+__all__ = ["check", "serve"]
+
+
+def serve(args: Namespace) -> int:
+    """Start both services, open the page, and stay until interrupted. Returns the exit status."""
+    with _both(args) as app:
+        _say(f"weft demo: {app.url} ({args.framework}). Press Ctrl-C to stop.")
+        if not args.no_browser:
+            webbrowser.open(app.url)
+        with suppress(KeyboardInterrupt):
+            app.wait()
+            _say("weft demo: the server has ended by itself")
+            return 1
+    _say("\nweft demo: stopped")
+    return 0
+
+
+def check(args: Namespace) -> int:
+    """Start both services, fetch the page, run the three ways, print a table. Returns the exit status."""
+    with _both(args) as app:
+        try:
+            sys.stdout.write(self_test(app.url))
+        except Failed as error:
+            _say(f"weft demo: {error}")
+            return 1
+    return 0
+
+
+@contextmanager
+def _both(args: Namespace) -> Iterator[AppServer]:
+    before = signal.signal(signal.SIGTERM, _interrupt)  # both kinds of goodbye take the same, orderly way
+    try:
+        port = _port(args)
+        with Upstream() as upstream, AppServer(args.framework, args.host, port, upstream.url) as app:
+            yield app
+    except NotStarted as error:
+        raise UsageError(str(error)) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _port(args: Namespace) -> int:
+    try:
+        port = free_port(args.host, args.port)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"cannot listen at {args.host}:{args.port}: {error}") from error
+    if port != args.port:
+        _say(f"weft demo: port {args.port} is taken, so it is {port}")
+    return port
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()

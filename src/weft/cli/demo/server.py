@@ -1,0 +1,135 @@
+"""The demo's processes: an application on a production server, started, waited for, and ended with us."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from types import TracebackType
+from typing import Self
+
+from weft.cli.demo.guarding import UPSTREAM
+from weft.cli.demo.web import HOST
+
+__all__ = ["AppServer", "NotStarted", "free_port"]
+
+_PATIENCE = 20.0  # seconds for the server to answer; a cold interpreter on a busy machine needs some
+_FAREWELL = 5.0  # seconds from SIGTERM to SIGKILL
+
+
+class NotStarted(RuntimeError):
+    """The server did not come up; the message is what it had to say."""
+
+
+def free_port(host: str, wanted: int) -> int:
+    """The wanted port, if it is free at that address, else some other that is.
+
+    Raises:
+        OSError: the address is none of this machine's.
+    """
+    try:
+        return _bindable(host, wanted)
+    except OSError:
+        return _bindable(host, 0)
+
+
+def _bindable(host: str, port: int) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])
+
+
+class AppServer:
+    """One of the two applications on its server, in a process group of its own. Use with `with`.
+
+    Args:
+        framework: "flask" or "fastapi".
+        host: the address to listen at.
+        port: a free port there.
+        upstream: the address of the upstream, as in "http://127.0.0.1:4711".
+
+    Raises:
+        NotStarted: on entering, when the server ends at once or does not answer in 20 s.
+    """
+
+    def __init__(self, framework: str, host: str, port: int, upstream: str) -> None:
+        self.host = host
+        self.port = port
+        self._command = _command(framework, host, port)
+        self._environ = {**os.environ, UPSTREAM: upstream, HOST: host}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a browser of this machine finds it."""
+        shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - looked up, not bound
+        return f"http://[{shown}]:{self.port}/" if ":" in shown else f"http://{shown}:{self.port}/"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, or None before the start."""
+        return None if self._process is None else self._process.pid
+
+    def __enter__(self) -> Self:
+        # A group of its own: Ctrl-C reaches us alone, and we end the server in order.
+        self._process = subprocess.Popen(self._command, env=self._environ, start_new_session=True)  # noqa: S603 - ours
+        try:
+            self._wait_until_it_answers(self._process)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.stop()
+
+    def wait(self) -> int:
+        """Block until the server ends by itself; return its exit status."""
+        assert self._process is not None  # entered
+        return self._process.wait()
+
+    def stop(self) -> None:
+        """End the server: SIGTERM, and 5 s later SIGKILL to all of its processes. Idempotent."""
+        process = self._process
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_FAREWELL)
+        with suppress(ProcessLookupError, PermissionError):  # all of the group have gone, as they should
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def _wait_until_it_answers(self, process: "subprocess.Popen[bytes]") -> None:
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                raise NotStarted(f"the server ended at once, with status {process.returncode}: see above")
+            if self._answers():
+                return
+            time.sleep(0.05)
+        raise NotStarted(f"the server did not answer at {self.url} within {_PATIENCE:g} s")
+
+    def _answers(self) -> bool:
+        connection = HTTPConnection(self.url.split("/")[2], timeout=1.0)
+        try:
+            connection.request("GET", "/settings.json")
+            return connection.getresponse().status < 500  # noqa: PLR2004 - whatever it says, it is up
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def _command(framework: str, host: str, port: int) -> list[str]:
+    if framework == "flask":
+        bound = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        options = ["--config", "python:weft.cli.demo.gunicorn_settings", "--bind", bound]
+        return [sys.executable, "-m", "gunicorn", *options, "weft.cli.demo.app_flask:app"]
+    options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "2", "--log-level", "warning"]
+    return [sys.executable, "-m", "uvicorn", *options, "weft.cli.demo.app_fastapi:app"]
