@@ -63,7 +63,8 @@ def test_the_floors_are_those_that_are_held():
     page = (ROOT / "docs" / "why" / "design.md").read_text("utf-8")
     shown = [re.findall(r"`(\w+)`", rooms) for rooms in re.findall(r"^\| \d \| (.+?) \|", page, flags=re.MULTILINE)]
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    assert shown == [layer.split(" | ") for layer in contracts[0]["layers"]]
+    held = [[room for room in layer.split(" | ") if room[0] != "("] for layer in contracts[0]["layers"]]
+    assert shown == held  # a room in brackets is planned, and has no module yet
 
 
 def test_links_between_documents_lead_somewhere():
