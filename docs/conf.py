@@ -1,5 +1,7 @@
 """How the documentation is built: `python -m sphinx -W -n docs docs/_build`."""
 
+from sphinx.application import Sphinx
+
 import weft
 
 project = "weft"
@@ -30,8 +32,10 @@ nitpick_ignore_regex = [
 ]
 
 
-def fences_to_directives(_app, _what, _name, _obj, _options, lines):
+def fences_to_directives(*event: object) -> None:
     """Turn the Markdown code fences of docstrings into what autodoc reads."""
+    lines = event[-1]
+    assert isinstance(lines, list)
     inside = False
     for number, line in enumerate(lines):
         if line.lstrip().startswith("```"):
@@ -43,6 +47,6 @@ def fences_to_directives(_app, _what, _name, _obj, _options, lines):
     lines[:] = "\n".join(lines).split("\n")
 
 
-def setup(app):
+def setup(app: Sphinx) -> None:
     """Connect the hook above."""
     app.connect("autodoc-process-docstring", fences_to_directives)
