@@ -11,7 +11,14 @@ sys.path.insert(0, str(ROOT / "tests" / "docs"))  # the code that runs documents
 
 import blocks  # noqa: E402
 
-pytest_collect_file = blocks.sybil(ROOT).pytest()
+_collect = blocks.sybil(ROOT).pytest()
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the README and the pages of docs; examples and benchmarks have READMEs of their own."""
+    ours = file_path == ROOT / "README.md" or file_path.is_relative_to(ROOT / "docs")
+    return _collect(file_path, parent) if ours else None
+
 
 # What a failure here says makes what fails further down easier to read, so the small things come first.
 _LAST = ["docs", "examples", "house", "stories"]
