@@ -40,7 +40,8 @@ class LiveTable:
         self._lock = threading.Lock()
         self._rows: deque[Result] = deque()
         self._height = max(_LEAST_ROWS, self._console.height - _BELOW)
-        self._began = now()
+        self._failures: list[Result] = []  # that have left the table and are not printed yet
+        self._began = self._due = now()
         self._ended = False
         self._live = Live(
             get_renderable=self._draw, console=self._console, refresh_per_second=_REFRESHES, vertical_overflow="crop"
@@ -53,6 +54,7 @@ class LiveTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._print_failures()
         self._ended = True
         self._live.stop()
 
@@ -62,7 +64,17 @@ class LiveTable:
             self._rows.append(result)
             leaving = self._rows.popleft() if len(self._rows) > self._height else None
         if leaving is not None and not leaving.ok:
-            self._console.print(self._line(leaving))
+            self._failures.append(leaving)
+        if self._failures and now() >= self._due:
+            self._print_failures()
+
+    def _print_failures(self) -> None:
+        # Together, because each print redraws the whole table, which takes longer than a check.
+        if self._failures:
+            lines = Text("\n").join(self._line(result) for result in self._failures)
+            self._console.print(lines, no_wrap=True, overflow="ellipsis")
+            self._failures.clear()
+        self._due = now() + 1 / _REFRESHES
 
     def _draw(self) -> Text:
         with self._lock:

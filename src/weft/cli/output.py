@@ -64,13 +64,6 @@ def write_lines_at_once() -> None:
         reconfigure(line_buffering=True, errors="backslashreplace")
 
 
-def abandon_stdout() -> None:
-    """After a broken pipe: send what is left nowhere, so that the interpreter's exit does not trip over it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-
-
 def wants_color(stream: TextIO, *, no_color: bool, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether to colour what goes to the stream: a terminal, unless told otherwise, also by NO_COLOR (no-color.org)."""
     return not no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and stream.isatty()
