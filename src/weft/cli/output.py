@@ -7,7 +7,6 @@ from typing import TextIO
 
 __all__ = [
     "Style",
-    "abandon_stdout",
     "printable",
     "say",
     "speaks_unicode",
