@@ -46,19 +46,22 @@ def dumps(*values: object, kind: bytes = b"") -> memoryview:
 
 
 def main(
-    connection: "Connection[Any, Any]", initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
+    requests: "Connection[Any, Any]",
+    answers: "Connection[Any, Any]",
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
 ) -> None:
     """Answer requests until asked to leave. The supervising process dies: so does this one, at once."""
-    _settle_in(connection)
+    _settle_in(requests)
     try:
         if initializer is not None:
             initializer(*initargs)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: the supervisor must hear why there is no worker
-        connection.send_bytes(_failure(BROKEN, error))
+        answers.send_bytes(_failure(BROKEN, error))
         return
-    connection.send_bytes(READY)
-    while request := connection.recv_bytes():
-        connection.send_bytes(answer(request))
+    answers.send_bytes(READY)
+    while request := requests.recv_bytes():
+        answers.send_bytes(answer(request))
         del request  # a large argument must not stay until the next call
 
 
@@ -88,7 +91,7 @@ def _failure(kind: bytes, error: BaseException) -> memoryview:
         return dumps(text, told, kind=kind)
 
 
-def _settle_in(connection: "Connection[Any, Any]") -> None:
+def _settle_in(requests: "Connection[Any, Any]") -> None:
     # A group of its own: the terminal's Ctrl-C does not reach it, and a kill takes the programs it runs along.
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
@@ -96,14 +99,14 @@ def _settle_in(connection: "Connection[Any, Any]") -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     with contextlib.suppress(OSError):  # Linux: the name that top and ps show
         Path("/proc/self/comm").write_text(multiprocessing.current_process().name, "utf-8")
-    threading.Thread(target=_die_with_parent, args=(connection,), name="weft-lifeline", daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=(requests,), name="weft-lifeline", daemon=True).start()
 
 
-def _die_with_parent(connection: "Connection[Any, Any]") -> None:
+def _die_with_parent(requests: "Connection[Any, Any]") -> None:
     # The main thread computes; this one waits for the other end to vanish (no event but "hung up" is asked for).
     if hasattr(select, "poll"):
         lifeline = select.poll()
-        lifeline.register(connection.fileno(), 0)
+        lifeline.register(requests.fileno(), 0)
         lifeline.poll()
         os.killpg(0, signal.SIGKILL)
     parent = multiprocessing.parent_process()

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Any
 from weakref import WeakSet
@@ -52,11 +52,15 @@ class WorkerProcess:
         self.pid: int | None = None
         self.doomed = False
         self.answered = -1
-        ours, theirs = context.Pipe()
-        self._ours: Connection[Any, Any] = ours
-        self._theirs: Connection[Any, Any] = theirs
+        # Two pipes, not one duplex Pipe: that is a pair of sockets, and takes a third longer.
+        requests, self._requests = context.Pipe(duplex=False)
+        self._answers, answers = context.Pipe(duplex=False)
+        self._theirs = (requests, answers)
+        self._forks = context.get_start_method(allow_none=False) == "fork"
         make: Callable[..., multiprocessing.process.BaseProcess] = context.Process  # type: ignore[attr-defined]
-        self._process = make(target=child.main, name=name, args=(theirs, settings.initializer, settings.initargs))
+        self._process = make(
+            target=child.main, name=name, args=(*self._theirs, settings.initializer, settings.initargs)
+        )
         _open.add(self)
 
     def start(self) -> None:
@@ -69,10 +73,11 @@ class WorkerProcess:
         try:
             self._process.start()
         except BaseException:
-            self._ours.close()
+            self._hang_up()
             raise
         finally:
-            self._theirs.close()  # or this process would never see the pipe's end
+            for end in self._theirs:
+                end.close()  # or this process would never see the end of a pipe
         self.pid = self._process.pid
         if self.doomed:
             self.kill()
@@ -80,17 +85,17 @@ class WorkerProcess:
     def ask(self, request: "memoryview | bytes") -> None:
         """Send a request. `Lost` says that the process has not read it to the end, so that nothing of it has run."""
         try:
-            self._ours.send_bytes(request)
+            self._requests.send_bytes(request)
         except OSError as error:
             raise Lost from error
 
     def hear(self) -> bytes:
         """Wait for what the process says next; `Lost` if it dies first."""
-        # Both, because a program that the worker started may hold the pipe open beyond the worker's own end.
-        if self._ours not in wait([self._ours, self._process.sentinel]):
+        # Both, because a child of the worker may hold the pipe open beyond the worker's own end.
+        if self._answers not in wait([self._answers, self._process.sentinel]):
             raise Lost
         try:
-            word = self._ours.recv_bytes()
+            word = self._answers.recv_bytes()
         except (EOFError, OSError) as error:
             raise Lost from error
         self.answered += 1
@@ -110,7 +115,7 @@ class WorkerProcess:
     def dismiss(self) -> None:
         """Let an idle process end in good order, with its own exit handlers, for 5 seconds. Before `bury`."""
         with contextlib.suppress(OSError):
-            self._ours.send_bytes(child.LEAVE)
+            self._requests.send_bytes(child.LEAVE)
         self._process.join(PATIENCE)
 
     def bury(self) -> int | None:
@@ -121,16 +126,23 @@ class WorkerProcess:
         if self._process.exitcode is None:
             self.kill()
             self._process.join()
-        self._ours.close()
+        self._hang_up()
         code = self._process.exitcode
         self._process.close()
         return code
 
     def disown(self) -> None:
-        """In a forked child: this process is a sibling now. Its pipe must end when the parent ends, not with us."""
-        self._ours.close()
+        """In a forked child: this process is a sibling now. Its pipes must end when the parent ends, not with us."""
+        self._hang_up()
+        if not self._forks:  # else we may be the very process that these ends are for
+            for end in self._theirs:
+                end.close()
         # Or multiprocessing's own exit handler would try to join it from here.
         getattr(multiprocessing.process, "_children", set()).discard(self._process)
+
+    def _hang_up(self) -> None:
+        self._requests.close()
+        self._answers.close()
 
 
 def default_context() -> BaseContext:
