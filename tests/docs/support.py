@@ -75,7 +75,7 @@ def internet() -> Iterator[Internet]:
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="internet", daemon=True)
     thread.start()
     proxy = f"http://127.0.0.1:{server.server_port}"
-    os.environ.update(http_proxy=proxy, HTTP_PROXY=proxy)
+    os.environ.update(http_proxy=proxy, HTTP_PROXY=proxy, no_proxy="127.0.0.1", NO_PROXY="127.0.0.1")
     try:
         yield server
     finally:

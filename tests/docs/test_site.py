@@ -100,3 +100,12 @@ def test_the_command_line_page_has_every_option(command):
     section = page.partition(f"## `weft {command}`")[2].partition("\n## ")[0]
     shown = re.findall(r"^\| ((?:`-[^|]+`(?:, | or )?)+)", section, flags=re.MULTILINE)
     assert {option for cell in shown for option in re.findall(r"--?[a-z][a-z-]*", cell)} == real
+
+
+def test_the_fault_servers_paths_are_those_of_its_source():
+    """The reference's table of fates is the one in the module's docstring, row for row."""
+    from weft.testing import faults
+
+    page = (ROOT / "docs" / "reference" / "testing.md").read_text("utf-8")
+    rows = [line for line in faults.__doc__.splitlines() if line.startswith("|")]
+    assert "\n".join(rows) in page
