@@ -1,4 +1,4 @@
-"""The promise of the deadline, under every fault: the right outcome in time, in both colours, and nothing left behind."""
+"""The promise of the deadline, under every fault: the right outcome in time, in both colours, and nothing left over."""
 
 import asyncio
 import socket
