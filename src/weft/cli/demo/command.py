@@ -5,29 +5,32 @@ import sys
 import webbrowser
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 from weft.cli.demo.selftest import Failed, self_test
-from weft.cli.demo.server import AppServer, NotStarted, free_port
-from weft.cli.demo.upstream import Upstream
+from weft.cli.demo.server import NotStarted, Server, demo_server, free_port
 from weft.cli.parsing import UsageError
+from weft.testing import faults
 
 __all__ = ["check", "serve"]
+
+_GOODBYES = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(args: Namespace) -> int:
     """Start both services, open the page, and stay until interrupted. Returns the exit status."""
-    with _both(args) as app:
-        _say(f"weft demo: {app.url} ({args.framework}). Press Ctrl-C to stop.")
-        if not args.no_browser:
-            webbrowser.open(app.url)
-        with suppress(KeyboardInterrupt):
+    try:
+        with _both(args) as app:
+            _say(f"weft demo: {app.url} ({args.framework}). Press Ctrl-C to stop.")
+            if not args.no_browser:
+                webbrowser.open(app.url)
             app.wait()
-            _say("weft demo: the server has ended by itself")
-            return 1
-    _say("\nweft demo: stopped")
-    return 0
+    except KeyboardInterrupt:
+        _say("\nweft demo: stopped")
+        return 0
+    _say("weft demo: the server has ended by itself")
+    return 1
 
 
 def check(args: Namespace) -> int:
@@ -42,16 +45,17 @@ def check(args: Namespace) -> int:
 
 
 @contextmanager
-def _both(args: Namespace) -> Iterator[AppServer]:
-    before = signal.signal(signal.SIGTERM, _interrupt)  # both kinds of goodbye take the same, orderly way
+def _both(args: Namespace) -> Iterator[Server]:
+    before = {number: signal.signal(number, _interrupt) for number in _GOODBYES}
     try:
         port = _port(args)
-        with Upstream() as upstream, AppServer(args.framework, args.host, port, upstream.url) as app:
+        with faults.server() as upstream, demo_server(args.framework, args.host, port, upstream.url) as app:
             yield app
     except NotStarted as error:
         raise UsageError(str(error)) from error
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _port(args: Namespace) -> int:
@@ -65,6 +69,8 @@ def _port(args: Namespace) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in _GOODBYES:  # impatience must not keep us from ending the server
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

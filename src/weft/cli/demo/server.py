@@ -6,15 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from weft.cli.demo.guarding import UPSTREAM
 from weft.cli.demo.web import HOST
 
-__all__ = ["AppServer", "NotStarted", "free_port"]
+__all__ = ["NotStarted", "Server", "demo_server", "free_port"]
 
 _PATIENCE = 20.0  # seconds for the server to answer; a cold interpreter on a busy machine needs some
 _FAREWELL = 5.0  # seconds from SIGTERM to SIGKILL
@@ -43,31 +45,27 @@ def _bindable(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-class AppServer:
-    """One of the two applications on its server, in a process group of its own. Use with `with`.
+class Server:
+    """A command that serves HTTP, in a process group of its own. Use with `with`.
 
     Args:
-        framework: "flask" or "fastapi".
-        host: the address to listen at.
-        port: a free port there.
-        upstream: the address of the upstream, as in "http://127.0.0.1:4711".
+        command: the words to run.
+        url: where it will answer, with whatever status, once it is up.
+        environ: environment variables to set besides those of this process.
+        folder: where it runs; None: here.
 
     Raises:
-        NotStarted: on entering, when the server ends at once or does not answer in 20 s.
+        NotStarted: on entering, when it ends at once or does not answer in 20 s.
     """
 
-    def __init__(self, framework: str, host: str, port: int, upstream: str) -> None:
-        self.host = host
-        self.port = port
-        self._command = _command(framework, host, port)
-        self._environ = {**os.environ, UPSTREAM: upstream, HOST: host}
+    def __init__(
+        self, command: Sequence[str], url: str, environ: Mapping[str, str], folder: str | os.PathLike[str] | None = None
+    ) -> None:
+        self.url = url
+        self._command = command
+        self._environ = {**os.environ, **environ}
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        """Where a browser of this machine finds it."""
-        shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - looked up, not bound
-        return f"http://[{shown}]:{self.port}/" if ":" in shown else f"http://{shown}:{self.port}/"
 
     @property
     def pid(self) -> int | None:
@@ -76,7 +74,9 @@ class AppServer:
 
     def __enter__(self) -> Self:
         # A group of its own: Ctrl-C reaches us alone, and we end the server in order.
-        self._process = subprocess.Popen(self._command, env=self._environ, start_new_session=True)  # noqa: S603 - ours
+        self._process = subprocess.Popen(  # noqa: S603 - the caller's own words
+            self._command, env=self._environ, cwd=self._folder, start_new_session=True
+        )
         try:
             self._wait_until_it_answers(self._process)
         except BaseException:
@@ -92,18 +92,18 @@ class AppServer:
         assert self._process is not None  # entered
         return self._process.wait()
 
-    def stop(self) -> None:
-        """End the server: SIGTERM, and 5 s later SIGKILL to all of its processes. Idempotent."""
+    def stop(self) -> int:
+        """End the server: SIGTERM, and 5 s later SIGKILL to all of its processes. Idempotent; the exit status."""
         process = self._process
         if process is None:
-            return
+            return 0
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_FAREWELL)
         with suppress(ProcessLookupError, PermissionError):  # all of the group have gone, as they should
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        return process.wait()
 
     def _wait_until_it_answers(self, process: "subprocess.Popen[bytes]") -> None:
         end = time.monotonic() + _PATIENCE
@@ -116,20 +116,38 @@ class AppServer:
         raise NotStarted(f"the server did not answer at {self.url} within {_PATIENCE:g} s")
 
     def _answers(self) -> bool:
-        connection = HTTPConnection(self.url.split("/")[2], timeout=1.0)
+        where = urlsplit(self.url)
+        connection = HTTPConnection(where.netloc, timeout=1.0)
         try:
-            connection.request("GET", "/settings.json")
-            return connection.getresponse().status < 500  # noqa: PLR2004 - whatever it says, it is up
+            connection.request("GET", where.path or "/")
+            return bool(connection.getresponse().status)
         except (OSError, HTTPException):
             return False
         finally:
             connection.close()
 
 
+def demo_server(framework: str, host: str, port: int, upstream: str) -> Server:
+    """The demo's application on its server.
+
+    Args:
+        framework: "flask" or "fastapi".
+        host: the address to listen at.
+        port: a free port there.
+        upstream: the address of the upstream, as in "http://127.0.0.1:4711".
+    """
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - looked up, not bound
+    url = f"http://{_bracketed(shown)}:{port}/"
+    return Server(_command(framework, host, port), url, {UPSTREAM: upstream, HOST: host})
+
+
 def _command(framework: str, host: str, port: int) -> list[str]:
     if framework == "flask":
-        bound = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        options = ["--config", "python:weft.cli.demo.gunicorn_settings", "--bind", bound]
+        options = ["--config", "python:weft.cli.demo.gunicorn_settings", "--bind", f"{_bracketed(host)}:{port}"]
         return [sys.executable, "-m", "gunicorn", *options, "weft.cli.demo.app_flask:app"]
     options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "2", "--log-level", "warning"]
     return [sys.executable, "-m", "uvicorn", *options, "weft.cli.demo.app_fastapi:app"]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

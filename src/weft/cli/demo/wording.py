@@ -1,7 +1,7 @@
 """Errors in words that fit on a waterfall, the same for `weft.http` and for `requests`."""
 
 import requests
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import DecodeError, NameResolutionError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 from weft.errors import DeadlineExceeded
 from weft.http import errors
@@ -13,14 +13,14 @@ _WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str],
     ((errors.GuardRefused,), "not allowed"),
     ((errors.InvalidURL, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema), "no address"),
     ((requests.exceptions.MissingSchema,), "no address"),
-    ((errors.Timeout, requests.exceptions.Timeout), "timeout"),
+    ((errors.Timeout, requests.exceptions.Timeout, ReadTimeoutError), "timeout"),
     ((errors.DNSError,), "unknown name"),
     ((errors.TLSError, requests.exceptions.SSLError), "bad TLS"),
     ((errors.BodyTooLarge,), "too large"),
     ((errors.TooManyRedirects, requests.exceptions.TooManyRedirects), "redirects"),
     ((errors.ConnectError,), "no connection"),
-    ((errors.ConnectionReset, requests.exceptions.ChunkedEncodingError), "broken off"),
-    ((errors.ProtocolError, errors.DecodingError, requests.exceptions.ContentDecodingError), "garbled"),
+    ((errors.ConnectionReset, ProtocolError), "broken off"),
+    ((errors.ProtocolError, errors.DecodingError, DecodeError), "garbled"),
 )
 
 
@@ -45,4 +45,6 @@ def _words_of_connection(error: BaseException) -> str:
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(reason, NameResolutionError):
         return "unknown name"
-    return "no connection" if isinstance(reason, NewConnectionError) else "broken off"
+    if isinstance(reason, NewConnectionError):
+        return "no connection"
+    return "garbled" if "BadStatusLine" in str(error) else "broken off"
