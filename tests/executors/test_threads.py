@@ -8,15 +8,16 @@ import subprocess
 import sys
 import textwrap
 import threading
-import traceback
 import warnings
 import weakref
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from contextlib import suppress
 
 import pytest
 
 from weft import clock
 from weft.errors import InvalidValue, Overloaded, TaskCancelled
+from weft.executors.lanes import Batch
 from weft.executors.lending import lending
 from weft.executors.threads import ThreadExecutor
 from weft.executors.work import State, Work
@@ -738,20 +739,47 @@ def test_an_exception_takes_its_future_and_its_call_along(make):
 
     executor = make(1)
     thing = Thing()
-    watched = weakref.ref(thing)
+    future = executor.submit(call, thing)
+    watched = [weakref.ref(thing), weakref.ref(future)]
+    del thing
+    settle(executor, lambda now: now.finished == 1 and now.idle == 1)
     gc.disable()
     try:
-        future = executor.submit(call, thing)
-        del thing
-        settle(executor, lambda now: now.finished == 1 and now.idle == 1)
-        with pytest.raises(LookupError) as caught:
+        with suppress(LookupError):
             future.result()
-        traceback.clear_frames(caught.tb)
-        watched_future = weakref.ref(future)
-        del future, caught
-        assert (watched(), watched_future()) == (None, None)
+        del future
+        assert [each() for each in watched] == [None, None]
     finally:
         gc.enable()
+
+
+def test_a_call_cancelled_in_the_queue_passes_in_silence(make, held, caplog):
+    """Its turn comes, nothing is run, and nothing goes wrong."""
+    executor = make(1)
+    _, call = hold_up(executor, held)
+    assert executor.submit(pytest.fail, "it ran").cancel()
+    call.go.set()
+    assert executor.submit(abs, -1).result(SOON) == 1
+    assert caplog.text == ""
+
+
+def test_a_result_that_comes_when_the_time_is_up_is_taken(make):
+    """A map's reader that gave up waiting in the very moment of the wake-up is ready for the next wait."""
+    batch = Batch(make(1)._pool, abs, iter([(-1,)]), None)
+    gate = batch.gate
+
+    class Late:
+        release = gate.release
+
+        def acquire(self, timeout=None):
+            if timeout is None:
+                return gate.acquire()
+            batch.settle(0, (True, "late"))
+            return False
+
+    batch.gate = Late()
+    assert batch.wait_for(0, end=0.0) == (True, "late")
+    assert gate.locked()
 
 
 def test_when_no_thread_can_be_started_the_call_is_refused(make, monkeypatch):

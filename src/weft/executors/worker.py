@@ -97,7 +97,6 @@ class Worker(threading.Thread):
             if work is not None:
                 work.run()
                 pool.finish(self, work)
-                del work  # nothing of a call may outlive it in an idle worker
             elif not self.left:
                 self.gate.acquire(True, pool.doze)
 
