@@ -44,4 +44,5 @@ def _timeout(transfer: "Transfer") -> type[errors.HTTPError]:
     total = transfer.request.timeouts.total
     if total is not None and transfer.easy.getinfo(pycurl.TOTAL_TIME_T) >= total * 999_000:
         return errors.TotalTimeout
-    return errors.TotalTimeout if transfer.connected else errors.ConnectTimeout
+    # Where nothing of the request was sent, there was no connection to send it on.
+    return errors.TotalTimeout if transfer.easy.getinfo(pycurl.REQUEST_SIZE) else errors.ConnectTimeout

@@ -5,12 +5,11 @@ TLS, connections, redirects and decoding. No thread takes part, but for names, w
 """
 
 import asyncio
-import os
-import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from weft.http.errors import EngineClosed
+from weft.http.forked import belongs_to_this_process
 from weft.http.guards import Guard
 from weft.http.lane import Lane, Tally
 from weft.http.outgoing import Request
@@ -23,8 +22,6 @@ __all__ = ["CurlEngine"]
 
 _IDLE_CONNECTIONS = 10_000
 _GUARDED_POOLS = 16
-
-_engines: "weakref.WeakSet[CurlEngine]" = weakref.WeakSet()
 
 
 class CurlEngine:
@@ -44,7 +41,7 @@ class CurlEngine:
         self._guarded: dict[Guard, Lane] = {}
         self._closed = False
         self._open_lane = self._new_lane()
-        _engines.add(self)
+        belongs_to_this_process(self)
 
     async def fetch(self, request: Request) -> Response:
         """Send the request and return the whole answer; see `Engine.fetch`."""
@@ -157,24 +154,6 @@ class CurlEngine:
     def _new_lane(self) -> Lane:
         return Lane(self.loop, self._tally, self._connections)
 
-    def _let_go(self) -> None:
-        """In a forked child: never touch what the parent uses, not even to clean up.
-
-        Closing would write TLS goodbyes into the parent's connections and take its sockets out of its epoll, so the
-        lanes are kept from the garbage collector for good.
-        """
-        import ctypes  # noqa: PLC0415 - for forked children alone
-
+    def disown(self) -> None:
+        """In a forked child: never touch the parent's connections."""
         self._closed = True
-        for lane in (self._open_lane, *self._guarded.values()):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(lane))
-
-
-def _let_go_all() -> None:
-    for engine in list(_engines):
-        engine._let_go()  # noqa: SLF001 - this module's own
-    _engines.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_all)

@@ -92,13 +92,15 @@ class Lane:
 
     def abandon(self, transfer: Transfer) -> None:
         """Stop a transfer at once: its connection is closed, or its HTTP/2 stream reset."""
-        if self._running.pop(transfer.easy, None) is None:
-            return
-        self._tally.cancelled += 1
-        self._alive -= 1
-        self._resolving = self._resolving or not transfer.easy.getinfo(pycurl.NAMELOOKUP_TIME_T)
-        self._multi.remove_handle(transfer.easy)
-        self._keep(transfer)
+        easy = transfer.easy
+        if self._running.pop(easy, None) is not None:
+            self._tally.cancelled += 1
+            self._alive -= 1
+            self._resolving = self._resolving or not easy.getinfo(pycurl.NAMELOOKUP_TIME_T)
+            self._multi.remove_handle(easy)
+            self._keep(transfer)
+        if not transfer.reusable:
+            easy.close()
 
     def close(self, *, loop_ended: bool) -> None:
         """End what runs with `EngineClosed`, and close every connection. Idempotent."""
@@ -240,11 +242,13 @@ class Lane:
         else:
             self._tally.succeeded += 1
             self._spares.add(transfer.request)
-            if type(transfer) is not Transfer or not future.done():
+            if not transfer.reusable or not future.done():
                 transfer.succeed(future)
 
     def _keep(self, transfer: Transfer) -> None:
-        if self._kept >= _KEPT_HANDLES or self._closed or type(transfer) is not Transfer:
+        if not transfer.reusable:
+            return
+        if self._kept >= _KEPT_HANDLES or self._closed:
             transfer.easy.close()
             return
         transfer.clear()

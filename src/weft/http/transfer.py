@@ -45,6 +45,8 @@ def kind_of(request: Request) -> Kind:
 class Transfer:
     """A handle. Its callbacks are the lists' own `append`: no Python code runs while an answer arrives."""
 
+    reusable = True
+
     __slots__ = (
         "_afresh",
         "_headers",
@@ -242,7 +244,8 @@ class Transfer:
             names = {name.lower() for name, _ in request.fields}
             # libcurl would call any body a form, and would wait a second for a server that does not know Expect.
             lines += [f"{name}:" for name in ("Content-Type", "Expect") if name.lower() not in names]
-        self.easy.setopt(pycurl.HTTPHEADER, [line.encode("latin-1") for line in lines])
+        # An empty list would leave the last call's fields in place.
+        self.easy.setopt(pycurl.HTTPHEADER, [line.encode("latin-1") for line in lines] or None)
 
     def _read(self, size: int) -> bytes:
         start, self.sent = self.sent, self.sent + size
@@ -283,7 +286,9 @@ class Transfer:
 
 
 class StreamTransfer(Transfer):
-    """A handle whose body is read piece by piece. Used for one call."""
+    """A handle whose body is read piece by piece. Used for one call, whose end its reader tells with `abandon`."""
+
+    reusable = False
 
     __slots__ = ("_held", "_loop", "_pieces", "_waiter", "ended", "failure", "paused", "received")
 
