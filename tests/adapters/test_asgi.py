@@ -12,6 +12,7 @@ from starlette.routing import Route
 import weft
 from weft.adapters.asgi import Weft, weft_deadline
 from weft.scopes.current import current
+from weft.testing import faults
 
 HEAD = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -469,6 +470,32 @@ def test_the_lifespan_is_passed_through(client_of):
 
     asyncio.run(Weft(app)({"type": "lifespan"}, receive, send))
     assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_the_servers_end_closes_the_connections_of_its_loop():
+    """At shutdown, after the app's own, the HTTP engine of the server's loop is closed, and its connections with it."""
+    asked = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    seen = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        seen.append((await weft.http.get(upstream.url + "/ok")).status_code)
+        await receive()
+        seen.append(upstream.open_connections)  # the app may still call while it shuts down
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def receive():
+        return asked.pop(0)
+
+    async def send(message):
+        if message["type"] == "lifespan.shutdown.complete":
+            upstream.wait_closed()
+            seen.append(upstream.open_connections)
+
+    with faults.server() as upstream:
+        asyncio.run(Weft(app)({"type": "lifespan"}, receive, send))
+    assert seen == [200, 1, 0]
 
 
 def test_unknown_kinds_are_passed_through():

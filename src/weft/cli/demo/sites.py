@@ -113,11 +113,13 @@ def _phases_of(outcome: Outcome[Any] | None, ran: float) -> Phases:
     if not isinstance(outcome, Ok):
         return [("run", ran)]
     times = outcome.value.timings
-    connected = max(times.connect, times.tls)
+    connected = max(times.dns, times.connect, times.tls)
+    headed = max(connected, times.first_byte)
     return [
+        ("queued", max(0.0, ran - times.total)),  # for the engine
         ("connect", connected),
-        ("wait", max(0.0, times.first_byte - connected)),
-        ("body", max(0.0, ran - max(connected, times.first_byte))),
+        ("wait", headed - connected),
+        ("body", max(0.0, times.total - headed)),
     ]
 
 
