@@ -17,7 +17,8 @@ def command(*words):
 
 
 def environment(**more):
-    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "TERM", "COLUMNS", "LINES"}}
+    unwanted = {"NO_COLOR", "TERM", "COLUMNS", "LINES", "PYTHONUNBUFFERED"}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return {**kept, "PYTHONIOENCODING": "utf-8", "no_proxy": "*", **more}
 
 

@@ -48,7 +48,7 @@ class LiveTable:
         )
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._live.start(refresh=True)
         return self
 
     def __exit__(
@@ -87,6 +87,4 @@ class LiveTable:
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
     def _line(self, result: Result) -> Text:
-        line = Text.from_ansi(as_row(result, self._style, unicode=self._unicode))
-        line.no_wrap, line.overflow = True, "ellipsis"
-        return line
+        return Text.from_ansi(as_row(result, self._style, unicode=self._unicode))

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
-from weft.cli.output import say
+from weft.cli.output import abandon_stdout, say
 from weft.cli.parsing import Parser, UsageError, nearest
 
 __all__ = ["COMMANDS", "main"]
@@ -68,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
+        abandon_stdout()
         return 141
     return status
 

@@ -7,6 +7,7 @@ from typing import TextIO
 
 __all__ = [
     "Style",
+    "abandon_stdout",
     "printable",
     "say",
     "speaks_unicode",
@@ -61,6 +62,13 @@ def write_lines_at_once() -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)  # a test's stand-in may have none
     if reconfigure is not None:
         reconfigure(line_buffering=True, errors="backslashreplace")
+
+
+def abandon_stdout() -> None:
+    """After a broken pipe: send what is left nowhere, so that the interpreter's exit does not trip over it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def wants_color(stream: TextIO, *, no_color: bool, environ: Mapping[str, str] = os.environ) -> bool:

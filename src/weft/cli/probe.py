@@ -12,7 +12,7 @@ from weft.http.response import Timings
 from weft.http.url import target as parse
 from weft.telemetry.waterfall import Phase
 
-__all__ = ["Probe"]
+__all__ = ["Probe", "phases_of"]
 
 
 class Probe:
@@ -47,7 +47,7 @@ class Probe:
             arrived, size = now(), 0
             async for chunk in answer:
                 size += len(chunk)
-            phases = _phases(answer.timings, now() - arrived)
+            phases = phases_of(answer.timings, now() - arrived)
             return Reading(answer.status_code, answer.http_version, size, phases)
 
     def __weft_host__(self, args: tuple[Target], _: Mapping[str, Any]) -> str | None:
@@ -55,8 +55,13 @@ class Probe:
         return None if args[0].problem is not None else parse(args[0].url).authority
 
 
-def _phases(timings: Timings, body: float) -> tuple[Phase, ...]:
-    # The engine gives the moments at which steps were done, 0.0 for those that were not needed.
+def phases_of(timings: Timings, body: float) -> tuple[Phase, ...]:
+    """What each step took, of the moments at which they were done; one that was not needed is left out.
+
+    Args:
+        timings: seconds from the start to the end of each step, 0.0 where it was not needed.
+        body: the seconds that reading the body took.
+    """
     phases, before = [], 0.0
     for name, done in (("dns", timings.dns), ("connect", timings.connect), ("tls", timings.tls)):
         if done > before:
