@@ -67,6 +67,10 @@ def held():
         call.go.set()
 
 
+class Probe:
+    """Something that can be watched by a weak reference."""
+
+
 class Ended:
     """Collects works that are done, and can wait for a number of them."""
 
@@ -701,13 +705,9 @@ def test_an_exception_that_cannot_be_printed_does_no_harm(make):
 
 def test_an_idle_worker_keeps_nothing_of_its_last_call(make):
     """Function, arguments and result are gone when their users let go of them."""
-
-    class Thing:
-        pass
-
     executor = make(1)
-    thing = Thing()
-    result = executor.submit(lambda given: (given, Thing())[1], thing).result(SOON)
+    thing = Probe()
+    result = executor.submit(lambda given: (given, Probe())[1], thing).result(SOON)
     watched = [weakref.ref(thing), weakref.ref(result)]
     del thing, result
     settle(executor, lambda now: now.idle == 1)
@@ -716,13 +716,9 @@ def test_an_idle_worker_keeps_nothing_of_its_last_call(make):
 
 def test_a_result_of_a_map_lives_as_long_as_its_reader_wants(make):
     """Neither the iterator nor a lane keeps what was yielded."""
-
-    class Thing:
-        pass
-
     executor = make(1)
     alive = []
-    for thing in executor.map(lambda _: Thing(), range(10)):
+    for thing in executor.map(lambda _: Probe(), range(10)):
         alive.append(weakref.ref(thing))
         del thing
         assert alive[-1]() is None
@@ -731,14 +727,11 @@ def test_a_result_of_a_map_lives_as_long_as_its_reader_wants(make):
 def test_an_exception_takes_its_future_and_its_call_along(make):
     """There is no reference cycle through the traceback: without the garbage collector all goes at once."""
 
-    class Thing:
-        pass
-
     def call(given):
         raise LookupError
 
     executor = make(1)
-    thing = Thing()
+    thing = Probe()
     future = executor.submit(call, thing)
     watched = [weakref.ref(thing), weakref.ref(future)]
     del thing
@@ -749,6 +742,21 @@ def test_an_exception_takes_its_future_and_its_call_along(make):
             future.result()
         del future
         assert [each() for each in watched] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_an_exception_of_a_map_is_in_no_cycle(make):
+    """It goes with the handler that has caught it."""
+    results = make(1).map(int, ["not a number"])
+    gc.disable()
+    try:
+        try:
+            next(results)
+        except ValueError as error:
+            error.probe = Probe()
+            watched = weakref.ref(error.probe)
+        assert watched() is None
     finally:
         gc.enable()
 
