@@ -162,4 +162,3 @@ def _closing(send: Send) -> Send:
         await send(message)
 
     return closing
-
