@@ -20,7 +20,8 @@ from weft.http.transfer import StreamTransfer
 
 __all__ = ["CurlEngine"]
 
-_IDLE_CONNECTIONS = 10_000
+# libcurl looks at all connections to a host for one that is free, so thousands of them are spread over several pools.
+_POOL_SIZE = 1_000
 _GUARDED_POOLS = 16
 
 
@@ -31,23 +32,23 @@ class CurlEngine:
 
     Args:
         loop: the loop to be driven by; None: the running one.
-        connections: how many idle connections to keep, for each guard and for calls without one.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None, *, connections: int = _IDLE_CONNECTIONS) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.loop = loop or asyncio.get_running_loop()
-        self._connections = connections
         self._tally = Tally()
         self._guarded: dict[Guard, Lane] = {}
         self._closed = False
-        self._open_lane = self._new_lane()
+        self._lane_here = self._new_lane()
+        self._open = [self._lane_here]  # for calls without a guard: the first with room is used
         belongs_to_this_process(self)
 
     async def fetch(self, request: Request) -> Response:
         """Send the request and return the whole answer; see `Engine.fetch`."""
         if request.options.guard is not None:
             return await self._fetch_guarded(request)
-        return await self._send(self._open_lane, request)
+        lane = self._lane_here
+        return await self._send(lane if lane.running < _POOL_SIZE else self._roomy(), request)
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[Stream]:
@@ -71,13 +72,13 @@ class CurlEngine:
         if self._closed:
             return
         self._closed = True
-        for lane in (self._open_lane, *self._guarded.values()):
+        for lane in (*self._open, *self._guarded.values()):
             lane.close(loop_ended=self.loop.is_closed())
         self._guarded.clear()
 
     def statistics(self) -> EngineStatistics:
         """Counters so far."""
-        lanes = (self._open_lane, *self._guarded.values())
+        lanes = (*self._open, *self._guarded.values())
         tally = self._tally
         return EngineStatistics(
             name="curl",
@@ -129,21 +130,29 @@ class CurlEngine:
             return lane
         lane.close(loop_ended=False)
         if request.options.guard is None:
-            self._open_lane = self._new_lane()
+            self._open.remove(lane)
+            self._lane_here = self._roomy()
         else:
             del self._guarded[request.options.guard]
-        return self._lane(request)
+        return self._usable(request)
 
     def _lane(self, request: Request) -> Lane:
         """Find the pool of the call's guard: no connection serves two guards."""
         guard = request.options.guard
         if guard is None:
-            return self._open_lane
+            return self._roomy()
         lane = self._guarded.get(guard)
         if lane is None:
             self._make_room()
             lane = self._guarded[guard] = self._new_lane()
         return lane
+
+    def _roomy(self) -> Lane:
+        for lane in self._open:
+            if lane.running < _POOL_SIZE:
+                return lane
+        self._open.append(self._new_lane())
+        return self._open[-1]
 
     def _make_room(self) -> None:
         """Bound the pools of guards: those made anew for each call would pile up."""
@@ -152,7 +161,7 @@ class CurlEngine:
                 self._guarded.pop(guard).close(loop_ended=False)
 
     def _new_lane(self) -> Lane:
-        return Lane(self.loop, self._tally, self._connections)
+        return Lane(self.loop, self._tally, _POOL_SIZE)
 
     def disown(self) -> None:
         """In a forked child: never touch the parent's connections."""

@@ -82,6 +82,14 @@ class _Line:
             while await self.reader.read(65536):
                 pass
 
+    async def closes_within(self, seconds: float) -> bool:
+        """Wait so long; True as soon as the other side has closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.until_closed()
+                return True
+        return False
+
     def reset(self) -> None:
         found: socket.socket = self.writer.get_extra_info("socket")
         found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
@@ -243,9 +251,11 @@ async def _chunked(line: _Line, _: Received) -> None:
     await line.raw(b"0\r\nX-Trailer: late\r\n\r\n")
 
 
-async def _delay(line: _Line, request: Received) -> None:
-    await asyncio.sleep(float(line.rest[0]))
-    await _ok(line, request)
+async def _delay(line: _Line, request: Received) -> bool:
+    gone = await line.closes_within(float(line.rest[0]))
+    if not gone:
+        await _ok(line, request)
+    return not gone
 
 
 async def _redirect(line: _Line, _: Received) -> None:
@@ -308,10 +318,8 @@ async def _drip(line: _Line, _: Received) -> bool:
     await line.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     while not line.writer.transport.is_closing():
         await line.raw(b".")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(float(line.rest[0])):
-                await line.until_closed()
-                break
+        if await line.closes_within(float(line.rest[0])):
+            break
     return False
 
 
