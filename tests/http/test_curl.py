@@ -21,13 +21,19 @@ from weft.testing import faults
 
 
 @pytest.fixture(scope="module")
-def server():
+def shared():
     with faults.server() as running:
         yield running
 
 
+@pytest.fixture
+def server(shared):
+    yield shared
+    shared.wait_closed()
+
+
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def runner(request):
+def runner(request, server):
     with asyncio.Runner(loop_factory=request.param) as one:
         yield one
         one.run(asyncio.sleep(0))
@@ -298,7 +304,7 @@ def slow_resolver(tmp_path_factory):
 
 @pytest.mark.parametrize("engine", ["curl", "aiohttp"])
 def test_a_name_that_hangs_stalls_nobody_else(server, slow_resolver, engine):
-    """While a name server hangs for one host, others are called; the stuck calls can be cancelled, the engine closed."""
+    """While a name server hangs for one host, others are called; stuck calls can be cancelled, the engine closed."""
     command = [sys.executable, "-c", _HANGING, engine, f"{server.url}/ok"]
     environment = {"LD_PRELOAD": str(slow_resolver), "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=25, check=False)

@@ -20,7 +20,8 @@ class Server(asyncio.Protocol):
 
     def __init__(self, connections):
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
-        self.paths, self.resets, self.closed = [], [], False
+        self.paths, self.resets = [], []
+        self.closed = asyncio.Event()
         self.changed = asyncio.Event()
         connections.append(self)
 
@@ -30,7 +31,7 @@ class Server(asyncio.Protocol):
         transport.write(self.h2.data_to_send())
 
     def connection_lost(self, error):
-        self.closed = True
+        self.closed.set()
 
     def data_received(self, data):
         for event in self.h2.receive_data(data):
@@ -65,6 +66,8 @@ def http2(tmp_path):
                 url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
                 await asyncio.wait_for(calls(url, connections, str(tmp_path / "ca.pem")), 10)
                 await weft.http.aclose()
+                for connection in connections:
+                    await connection.closed.wait()
 
         asyncio.run(body())
 
@@ -100,7 +103,7 @@ def test_cancelling_resets_the_stream_alone(http2):
                 connections[0].changed.clear()
         assert (await weft.http.get(f"{url}/ok", verify=ca)).content == b"ok"
         assert len(connections) == 1
-        assert not connections[0].closed
+        assert not connections[0].closed.is_set()
 
     http2(calls)
 

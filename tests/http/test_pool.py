@@ -16,9 +16,15 @@ from weft.testing import faults
 
 
 @pytest.fixture(scope="module")
-def server():
+def shared():
     with faults.server(tls=True) as running:
         yield running
+
+
+@pytest.fixture
+def server(shared):
+    yield shared
+    shared.wait_closed()
 
 
 @pytest.fixture(params=["curl", "aiohttp"])
@@ -135,7 +141,7 @@ def _child(url, ca_file):
     ],
 )
 def test_importing_loads_no_engine(code, heavy):
-    """`import weft.http` adds nothing heavy to `import weft`, and its functions load no engine before the first call."""
+    """`import weft.http` adds nothing heavy to `import weft`; its functions load no engine before the first call."""
     code = f"import sys, weft; known = {{*sys.modules}}; {code}; print({heavy!r} & {{*sys.modules}} - known)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
