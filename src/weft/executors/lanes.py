@@ -36,14 +36,13 @@ class Lane(Work):
 
     def run(self) -> None:
         """Run calls until none is left, or somebody else waits for a worker."""
-        batch, fn, rows = self.batch, self.fn, self.batch.rows
+        batch, fn = self.batch, self.fn
         claim = batch.claim()
         batch.widen()
         while claim is not None:
-            index, row = claim
-            batch.settle(index, _attempt(fn, row))
+            batch.settle(claim[0], _attempt(fn, claim[1]))
             self.calls += 1
-            claim = batch.claim() if rows and batch.undisturbed() else None
+            claim = batch.claim() if batch.undisturbed() else None
 
 
 class Batch:
@@ -90,6 +89,7 @@ class Batch:
             end: when to raise TimeoutError, on the clock of `now`.
             keep: the executor, for as long as more rows may have to be fed to it.
         """
+        pop = self.results.pop
         try:
             for index in count():
                 if keep is not None:
@@ -97,7 +97,7 @@ class Batch:
                 if index == self.fed:
                     return
                 # No name is bound to a result: the reader's caller alone decides how long it lives.
-                yield _unwrap(self.results.pop(index, None) or self.wait_for(index, end))
+                yield _unwrap(pop(index, None) or self.wait_for(index, end))
         finally:
             self.rows.clear()
 
@@ -149,7 +149,8 @@ class Batch:
 
     def undisturbed(self) -> bool:
         """Whether a lane may go on: nobody else waits for a worker, and the pool is in order. A hint, without locks."""
-        return self.pool.halted is None and not self.pool.queue.contended(self)
+        pool = self.pool
+        return pool.halted is None and not (pool.queue.size and pool.queue.contended(self))
 
     def widen(self) -> None:
         """Start another lane if there is work for it. It wakes one worker: the many are woken by one another."""
