@@ -112,7 +112,7 @@ def test_batches_of_many_callers_share_a_limit_and_lose_nothing():
 
 
 def test_starting_while_the_scope_ends_is_done_or_told():
-    """A call started by another thread at the very end either runs, or is cancelled, or is refused; none is forgotten."""
+    """A call started at the very end by another thread runs, or is cancelled, or is refused; none is forgotten."""
     for _ in range(100):
         tasks, ready = [], threading.Event()
 

@@ -97,6 +97,25 @@ def test_an_endless_input_is_pulled_only_as_needed():
     assert next(pulled) < 10 + 2 * 5 + 16 + 2
 
 
+def test_a_slow_input_does_not_hold_back_what_has_ended():
+    """Each outcome is handed out before the input is asked for one more item than it must be."""
+    taken, taken_at_pull = [], []
+
+    async def note(x):
+        return x
+
+    def slowly():
+        for n in range(5):
+            yield n
+            weft.run(asyncio.sleep, 0)  # by its end, the call that was started before it on the same loop has ended
+            taken_at_pull.append(len(taken))
+
+    for outcome in weft.map(note, slowly(), limit=100):
+        taken.append(outcome.unwrap())  # noqa: PERF401 - the input looks at the list meanwhile
+    assert taken == [0, 1, 2, 3, 4]
+    assert taken_at_pull == [0, 1, 2, 3, 4]
+
+
 def test_a_million_calls_run_in_constant_memory():
     """100,000 streamed outcomes grow the heap by less than what a hundredth of them would take."""
 

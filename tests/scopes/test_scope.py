@@ -31,6 +31,18 @@ async def fail_async():
     raise KeyError("on purpose")
 
 
+def in_time(attempt, bound, between=lambda: None):
+    """Make the attempt, up to three times: a machine busy with something else may hold up any one of them."""
+    for _ in range(3):
+        started = now()
+        result = attempt()
+        took = now() - started
+        if took < bound:
+            return result
+        between()
+    raise AssertionError(f"three times in a row too late, at last after {took:.3f} s")
+
+
 # -- the sync colour
 
 
@@ -89,15 +101,16 @@ def test_settled_raises_nothing_and_each_call_has_its_outcome():
 def test_at_the_deadline_what_is_unfinished_is_timed_out():
     """A thread that is stuck and a coroutine that waits end alike, at the deadline and no later than 50 ms after."""
     gate = threading.Event()
-    started = now()
-    with weft.scope(deadline=0.1, join="settled") as scope:
-        scope.start(double, 1)
-        scope.start(forever)
-        scope.start(gate.wait)
-    late = now() - started - 0.1
+
+    def attempt():
+        with weft.scope(deadline=0.1, join="settled") as scope:
+            scope.start(double, 1)
+            scope.start(forever)
+            scope.start(gate.wait)
+        return scope.outcomes()
+
+    assert in_time(attempt, 0.15) == [Ok(2), TimedOut(0.1), TimedOut(0.1)]
     gate.set()
-    assert scope.outcomes() == [Ok(2), TimedOut(0.1), TimedOut(0.1)]
-    assert late < 0.05
 
 
 def test_a_strict_scope_raises_deadline_exceeded_with_the_partial_results():
@@ -117,16 +130,18 @@ def test_a_deadline_holds_when_the_loop_itself_is_blocked():
         blocked.set()
         gate.wait(5)
 
-    started = now()
-    try:
+    def attempt():
+        gate.clear()
         with weft.scope(deadline=0.1, join="settled") as scope:
-            stuck = scope.start(block_the_loop)
-        late = now() - started - 0.1
+            scope.start(block_the_loop)
+        return scope
+
+    try:
+        scope = in_time(attempt, 0.15, gate.set)
     finally:
         gate.set()
     assert blocked.is_set()
-    assert stuck.outcome == TimedOut(0.1)
-    assert late < 0.05
+    assert scope.outcomes() == [TimedOut(0.1)]
 
 
 def test_a_coroutine_that_ignores_cancellation_is_abandoned_and_counted():

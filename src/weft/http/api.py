@@ -16,7 +16,7 @@ from weft.http.headers import HeaderItems
 from weft.http.outgoing import DEFAULT_OPTIONS, DEFAULT_TIMEOUTS, Options, Request, Timeouts
 from weft.http.pool import engine_here
 from weft.http.response import Response, Stream
-from weft.http.url import Params, target, with_params
+from weft.http.url import Params, pairs_of, target, with_params
 
 __all__ = ["CallOptions", "build", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream"]
 
@@ -46,7 +46,7 @@ class CallOptions(TypedDict, total=False):
 
     params: Params
     headers: HeaderItems
-    json: Any
+    json: object
     data: Data
     timeout: float | Timeouts | None
     guard: Guard | None
@@ -113,7 +113,7 @@ def _options(*, verify: bool | str = True, cert: str | tuple[str, str] | None = 
 
 
 def _with_type(headers: HeaderItems, content_type: str) -> HeaderItems:
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    pairs = pairs_of(headers)
     if not any(name.lower() == "content-type" for name, _ in pairs):
         pairs.append(("Content-Type", content_type))
     return pairs

@@ -103,8 +103,8 @@ class Runtime:
         with self._lock:
             loops = [known for known in self._loops.values() if not known.loop.is_closed()]
         return RuntimeStatistics(
-            threads=self._threads and self._threads.statistics(),
-            processes=self._processes and self._processes.statistics(),
+            threads=None if self._threads is None else self._threads.statistics(),
+            processes=None if self._processes is None else self._processes.statistics(),
             limits=tuple(limit.statistics() for limit in self.limits),
             loops=len(loops),
             abandoned_on_loops=sum(loop.abandoned for loop in loops),

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 from weft.calls.call import Call
 from weft.errors import InvalidCall
 from weft.outcome import Ok, Outcome, TimedOut
-from weft.scopes.core import GRACE
+from weft.scopes.core import FORSAKE
 from weft.scopes.current import current
 from weft.scopes.join import Quorum, as_join
 from weft.scopes.scope import Scope
@@ -254,12 +254,15 @@ class _Run:
         """Yield what to do next: PULL (and be sent the call, or the end), WAIT, or a task to hand out."""
         self.scope.core.on_task = self._task_ended
         while True:
-            if len(self._out) < self._room and not self._done_pulling():
+            # A stream hands out before it pulls: the next item of a slow input may be long in coming.
+            task = self._next() if self._each else None
+            if task is None and len(self._out) < self._room and not self._done_pulling():
                 call = yield Step.PULL
                 self._feed(call)
                 continue
             self._send()
-            if (task := self._next()) is not None:
+            task = task or self._next()
+            if task is not None:
                 yield task
             elif self._out:
                 yield Step.WAIT
@@ -271,7 +274,7 @@ class _Run:
         waiter = ThreadWaiter("async for")
         if self._must_wait(waiter):
             remaining = self.scope.remaining
-            if not waiter.wait(None if remaining is None else remaining + 2 * GRACE):
+            if not waiter.wait(None if remaining is None else remaining + FORSAKE):
                 self._forsake()
 
     async def wait(self) -> None:

@@ -14,7 +14,7 @@ from weft.errors import DeadlineExceeded, ScopeClosed, TaskCancelled
 from weft.executors.loop import LoopExecutor
 from weft.outcome import Cancelled, Ok, Outcome, TimedOut
 from weft.scopes.body import Body
-from weft.scopes.core import GRACE, Core
+from weft.scopes.core import FORSAKE, Core
 from weft.scopes.current import Bounded, current
 from weft.scopes.join import JoinName, Quorum, as_join, conclusion
 from weft.scopes.task import Task
@@ -203,7 +203,7 @@ class Scope:
         waiter = ThreadWaiter("async with weft.scope(...) as scope:")
         core.loop.post(_close, core, waiter.wake)
         remaining = self.remaining
-        if waiter.wait(None if remaining is None else remaining + 2 * GRACE):
+        if waiter.wait(None if remaining is None else remaining + FORSAKE):
             return True
         # The loop itself is stuck, in somebody's blocking code. We keep our deadline all the same.
         for task in self._tasks:
