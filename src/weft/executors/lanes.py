@@ -89,7 +89,6 @@ class Batch:
             end: when to raise TimeoutError, on the clock of `now`.
             keep: the executor, for as long as more rows may have to be fed to it.
         """
-        pop = self.results.pop
         try:
             for index in count():
                 if keep is not None:
@@ -97,7 +96,7 @@ class Batch:
                 if index == self.fed:
                     return
                 # No name is bound to a result: the reader's caller alone decides how long it lives.
-                yield _unwrap(pop(index, None) or self.wait_for(index, end))
+                yield _unwrap(self.results.pop(index, None) or self.wait_for(index, end))
         finally:
             self.rows.clear()
 
