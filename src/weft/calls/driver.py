@@ -1,6 +1,6 @@
 """Takes one call through its conditions: ask the policies, wait as they say, run it, tell what came of it.
 
-Layers, outermost first: retry, limits (rate, then place), the attempt's timeout, the call itself. So a retry gives its
+Layers, outermost first: retry, limits (a place, then the slot of a rate), the attempt's timeout, the call itself. So a retry gives its
 place back while it backs off, and a limit sees attempts, not sequences of them.
 """
 
