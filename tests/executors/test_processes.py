@@ -19,6 +19,7 @@ import pytest
 from weft.errors import InvalidCall, InvalidValue, Overloaded, TaskCancelled, WorkerCrashed
 from weft.executors.processes import ProcessExecutor
 from weft.executors.work import State, Work
+from weft.executors.workerprocess import Lost, WorkerProcess
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # worker processes get this path, and find the deeds there
@@ -251,6 +252,7 @@ def test_a_future_can_be_cancelled_before_its_turn(one, pipes):
     assert not running.cancel()
     pipes.open_gate()
     assert one.submit(abs, -1).result() == 1
+    assert one.statistics().started == 2
     with pytest.raises(CancelledError):
         queued.result()
 
@@ -336,6 +338,15 @@ def test_a_process_that_died_idle_costs_no_call(one):
     end.wait()
     assert one.submit(os.getpid).result() != pid
     assert one.statistics().crashed == 0
+
+
+def test_a_process_that_is_not_needed_any_more_ends_in_good_order(tmp_path):
+    """It is asked to leave, and may clean up; it is not killed."""
+    trace = tmp_path / "trace"
+    with ProcessExecutor(1, initializer=deeds.promise_to_touch, initargs=(trace,)) as executor:
+        executor.submit(abs, 1).result()
+        assert not trace.exists()
+    assert trace.exists()
 
 
 def test_a_dropped_executor_lets_its_processes_go():
@@ -454,6 +465,31 @@ def test_shutdown_kills_when_its_time_is_up(one, pipes):
     assert isinstance(done.get().error, TaskCancelled)
     assert isinstance(done_waiting.get().error, TaskCancelled)
     assert one.statistics().workers == 0
+
+
+def test_shutdown_kills_a_process_that_never_gets_ready(pipes):
+    """An initializer without end does not hold the shutdown either."""
+    executor = ProcessExecutor(1, initializer=deeds.compute_without_end, initargs=(pipes.started,))
+    future = executor.submit(abs, 1)
+    pipes.wait_for_start()
+    executor.shutdown(timeout=0)
+    assert future.cancelled()
+
+
+def test_a_process_that_is_killed_before_it_exists_dies_at_birth(one):
+    """A kill may come while the process is still being started: it is remembered."""
+    process = WorkerProcess(multiprocessing.get_context("spawn"), "doomed", one._roster.settings)
+    process.kill()
+    process.start()
+    with pytest.raises(Lost):
+        process.hear()
+    assert process.bury() == -signal.SIGKILL
+
+
+def test_a_process_that_is_hired_after_the_kill_is_killed_too(one):
+    """A supervisor that was about to start one does not escape the shutdown."""
+    one._roster.killing = True
+    assert isinstance(one.submit(abs, 1).exception(), TaskCancelled)
 
 
 def test_a_callback_that_raises_ends_no_supervisor(one, caplog):
