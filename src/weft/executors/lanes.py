@@ -96,7 +96,7 @@ class Batch:
                 if index == self.fed:
                     return
                 # No name is bound to a result: the reader's caller alone decides how long it lives.
-                yield _unwrap(self.results.pop(index, None) or self.wait_for(index, end))
+                yield _unwrap(self.results.pop(index, ()) or self.wait_for(index, end))
         finally:
             self.rows.clear()
 
