@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from weft.clock import now
 from weft.errors import InvalidValue
 from weft.http.aio_support import error_of, proxy_of, tls_context
 from weft.http.errors import BodyTooLarge, EngineClosed, GuardRefused, HTTPError, TotalTimeout
@@ -57,7 +58,7 @@ class _Call:
         self._request = request
         guard = request.options.guard
         self._visit = None if guard is None else _Visit(request.target.host, guard)
-        self.started = engine.loop.time()
+        self.started = now()
         self.first = 0.0
         self.received = 0
         self.answer: aiohttp.ClientResponse | None = None
@@ -80,7 +81,7 @@ class _Call:
                 )
         finally:
             _visit.reset(token)
-        self.first = self._engine.loop.time()
+        self.first = now()
 
     async def pull(self) -> bytes:
         """Wait for the next piece and return it; b"" at the end."""
@@ -108,7 +109,7 @@ class _Call:
         version = answer.version or aiohttp.HttpVersion11
         status = f"HTTP/{version.major}.{version.minor} {answer.status} {answer.reason or ''}"
         head = [status.encode("latin-1", "replace"), *(name + b": " + value for name, value in answer.raw_headers)]
-        times = (0, 0, 0, self._micros(self.first), self._micros(self._engine.loop.time()))
+        times = (0, 0, 0, self._micros(self.first), self._micros(now()))
         return Response(self._request, answer.status, head, content, times)
 
     def end(self) -> None:
@@ -119,7 +120,7 @@ class _Call:
     def _check_time(self) -> None:
         # A server that is always faster than we are leaves the loop no moment for aiohttp's own timer.
         total = self._request.timeouts.total
-        if total is not None and self._engine.loop.time() - self.started > total:
+        if total is not None and now() - self.started > total:
             raise self._error(TotalTimeout, f"the call took longer than {total:g} s")
 
     @contextmanager

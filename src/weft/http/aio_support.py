@@ -6,6 +6,7 @@ import urllib.request
 from functools import lru_cache
 
 import aiohttp
+from aiohttp import http_exceptions
 
 from weft.http import errors
 from weft.http.certificates import trusted_file
@@ -35,9 +36,9 @@ def error_of(request: Request, error: BaseException, *, answered: bool) -> error
     """Make the error for what aiohttp raised; `answered`: the head was there already."""
     kind = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), errors.ProtocolError)
     cause = error.__cause__ if isinstance(error, aiohttp.ClientPayloadError) else None
-    if isinstance(cause, aiohttp.http_exceptions.ContentEncodingError):
+    if isinstance(cause, http_exceptions.ContentEncodingError):
         kind = errors.DecodingError
-    elif isinstance(cause, aiohttp.http_exceptions.TransferEncodingError) and answered:
+    elif isinstance(cause, http_exceptions.TransferEncodingError) and answered:
         kind = errors.ConnectionReset
     elif isinstance(error, aiohttp.ClientConnectorError):
         kind = _connecting(request, error, kind)

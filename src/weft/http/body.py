@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 from weft.errors import InvalidCall, InvalidValue
+from weft.http.url import pairs_of
 
 __all__ = ["Data", "encoded"]
 
@@ -44,6 +45,6 @@ def _from_data(data: Data) -> tuple[bytes, str]:
     if isinstance(data, str):
         return data.encode(), "text/plain; charset=utf-8"
     try:
-        return urlencode(list(data.items()) if isinstance(data, Mapping) else list(data), doseq=True).encode(), _FORM
+        return urlencode(pairs_of(data), doseq=True).encode(), _FORM
     except (TypeError, ValueError) as error:
         raise InvalidCall("data= is no body: write bytes, a string, or a mapping of form fields") from error

@@ -35,7 +35,7 @@ def error_of(transfer: "Transfer", code: int, message: str) -> errors.HTTPError:
     kind = _timeout(transfer) if code == _TIMED_OUT else _KIND_OF.get(code, errors.HTTPError)
     if transfer.refusal is not None:
         kind, message = type(transfer.refusal), transfer.refusal.args[0]
-    error = kind(message or pycurl.easy_strerror(code), url=request.url, method=request.method)
+    error = kind(message or f"libcurl error {code}", url=request.url, method=request.method)
     error.__cause__ = pycurl.error(code, message)
     return error
 

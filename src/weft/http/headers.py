@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from weft.errors import InvalidValue
+from weft.http.url import pairs_of
 
 __all__ = ["HeaderItems", "Headers", "checked"]
 
@@ -56,9 +57,7 @@ def checked(items: HeaderItems) -> tuple[tuple[str, str], ...]:
     Raises:
         InvalidValue: a name is no token, or a value holds CR, LF or NUL, which would let it write further fields.
     """
-    if isinstance(items, Mapping):
-        items = items.items()
-    return tuple(_checked(name, value) for name, value in items)
+    return tuple(_checked(name, value) for name, value in pairs_of(items))
 
 
 def _checked(name: str, value: str) -> tuple[str, str]:

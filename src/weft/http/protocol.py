@@ -44,6 +44,7 @@ class Engine(Protocol):
         Raises:
             HTTPError: what went wrong, by type; see `weft.http.errors`.
         """
+        raise NotImplementedError
 
     def open(self, request: Request) -> AbstractAsyncContextManager[Stream]:
         """Send the request and return the answer once its head is there; the body is read as it is asked for.
@@ -51,6 +52,7 @@ class Engine(Protocol):
         What is not read stays with the server: about 256 KiB are kept here, then the connection stops reading. Leaving
         the block early closes the connection.
         """
+        raise NotImplementedError
 
     async def close(self) -> None:
         """End calls under way with `EngineClosed` and close every connection. Idempotent."""
@@ -60,3 +62,4 @@ class Engine(Protocol):
 
     def statistics(self) -> EngineStatistics:
         """Counters. Cheap."""
+        raise NotImplementedError

@@ -7,12 +7,12 @@ section 3.2 for the request line): no control characters, no spaces, no backslas
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from weft.http.errors import InvalidURL
 
-__all__ = ["Params", "Target", "join", "target", "with_params"]
+__all__ = ["Params", "Target", "join", "pairs_of", "target", "with_params"]
 
 Scalar: TypeAlias = str | int | float | bool | None
 Several: TypeAlias = Mapping[str, Scalar | Iterable[Scalar]] | Iterable[tuple[str, Scalar]]
@@ -77,7 +77,7 @@ def join(base: str, location: str) -> str:
 
 def with_params(url: str, params: Params) -> str:
     """Add query parameters. A list gives the name once per item, None leaves it out, True is `true`."""
-    text = params if isinstance(params, str) else urlencode(list(_pairs(params)))
+    text = params if isinstance(params, str) else urlencode(list(_words(params)))
     if not text:
         return url
     head, mark, fragment = url.partition("#")
@@ -85,11 +85,14 @@ def with_params(url: str, params: Params) -> str:
     return f"{head}{glue}{text}{mark}{fragment}"
 
 
-def _pairs(
-    params: "Mapping[str, Scalar | Iterable[Scalar]] | Iterable[tuple[str, Scalar]]",
-) -> Iterable[tuple[str, str]]:
-    items = params.items() if isinstance(params, Mapping) else params
-    for name, value in items:
+def pairs_of(given: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Give the pairs of a mapping, or the pairs that are given."""
+    items: Any = given
+    return list(items.items() if isinstance(items, Mapping) else items)
+
+
+def _words(params: Several) -> Iterable[tuple[str, str]]:
+    for name, value in pairs_of(params):
         several = [value] if value is None or isinstance(value, str | int | float) else value
         yield from ((name, _word(one)) for one in several if one is not None)
 
