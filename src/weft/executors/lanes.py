@@ -190,7 +190,7 @@ def _attempt(fn: Callable[..., Any], row: Row) -> Result:
         return False, error
 
 
-def _unwrap(result: Result) -> Any:
+def _unwrap(result: tuple[Any, ...]) -> Any:
     if result[0]:
         return result[1]
     try:
