@@ -184,6 +184,35 @@ def test_a_guard_looks_where_a_socket_is_opened(server):
     one.easy.close()
 
 
+def test_a_late_wake_up_leaves_the_next_call_alone(runner, server):
+    """A call that failed may wake up when its handle serves the next call already: it does not end that one."""
+
+    async def calls():
+        engine = weft.http.engine_here()
+        first = asyncio.ensure_future(engine.fetch(Request("GET", f"{server.url}/silence")))
+        await asyncio.to_thread(server.wait_received)
+        pool = engine._lane_here
+        failed = next(iter(pool._running.values()))
+        pool._end(failed, errors.HTTPError("made up"))
+        second = asyncio.get_running_loop().create_future()
+        assert pool.start(Request("GET", f"{server.url}/ok"), second) is failed
+        with pytest.raises(errors.HTTPError, match="made up"):
+            await first
+        return await asyncio.wait_for(second, 5)
+
+    server.received.clear()
+    assert runner.run(calls()).content == b"ok"
+
+
+def test_a_body_is_rewound_for_redirects_alone():
+    """Libcurl may read a body again after an answer's head (a redirect), and never before one (a silent re-sending)."""
+    one = transfer.Transfer(("POST", False, "http", Options()))
+    assert one._seek(0, 0) == transfer._SEEK_FAIL
+    one.head.append(b"HTTP/1.1 307 Temporary Redirect\r\n")
+    assert one._seek(0, 0) == transfer._SEEK_OK
+    one.easy.close()
+
+
 # -- trust
 
 

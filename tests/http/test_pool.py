@@ -106,6 +106,7 @@ def test_engines_can_be_made_by_a_function(server):
     assert len(made) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # that it is dangerous is why there is this test
 def test_a_forked_child_opens_its_own_pool(server, engine):
     """A child forked in the middle makes its own engine, and the parent's connections live on undisturbed."""
     url = f"{server.https_url}/ok"
@@ -122,6 +123,30 @@ def test_a_forked_child_opens_its_own_pool(server, engine):
 
     assert asyncio.run(parent()) == (0, {b"ok"})
     assert len({request.connection for request in server.received}) == 2
+
+
+_EXITING_CHILD = """
+import asyncio, os, sys, weft.http
+url, ca = sys.argv[1:]
+with asyncio.Runner() as runner:
+    runner.run(weft.http.get(url, verify=ca))
+    child = os.fork()
+    if not child:
+        sys.exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    for _ in range(3):
+        runner.run(weft.http.get(url, verify=ca))
+    async def opened():
+        return weft.http.engine_here().statistics().connections_opened
+    print(runner.run(opened()))
+"""
+
+
+def test_a_childs_exit_leaves_the_parents_connections_alone(server):
+    """A forked child that ends in the ordinary way, as a preloaded worker does, says no TLS goodbyes for its parent."""
+    command = [sys.executable, "-c", _EXITING_CHILD, f"{server.https_url}/ok", server.ca_file]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
 
 
 def _child(url, ca_file):

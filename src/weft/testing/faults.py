@@ -14,10 +14,8 @@ with faults.server() as server:
 | `/gzip/1000`, `/bomb/100` | compressed: so many bytes; so many MiB of zeros |
 | `/bad-gzip`, `/garbage`, `/truncated` | an answer that is none, or ends early |
 | `/reset`, `/reset-body` | resets the connection, before or in the middle of the answer |
-| `/silence`, `/stall` | never answers; stops in the middle of the answer |
-| `/drip/0.1`, `/endless` | a byte per interval; a body without end |
-| `/stale` | answers, and closes the connection when the next request has come in on it |
-| `/hangup` | answers, then closes the kept connection |
+| `/silence`, `/stall`, `/drip/0.1`, `/endless` | no answer; half of one; a byte per interval; a body without end |
+| `/stale`, `/hangup` | answers, and closes when the next request has come; answers, and closes |
 """
 
 import asyncio
@@ -33,7 +31,7 @@ import threading
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -67,6 +65,7 @@ class _Line:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     number: int
+    count: Callable[[int], None]
     stale: bool = False
     rest: list[str] = field(default_factory=list)
 
@@ -77,6 +76,7 @@ class _Line:
     async def raw(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
+        self.count(len(data))
 
     async def until_closed(self) -> None:
         """Wait for the other side to close."""
@@ -108,6 +108,7 @@ class FaultServer:
         received: the requests that arrived whole, in order.
         connections: how many were ever opened.
         open_connections: how many are open now.
+        bytes_sent: how much the clients took, or their systems hold for them.
         closed_at: when each connection closed, by its number (`time.monotonic`).
     """
 
@@ -115,6 +116,7 @@ class FaultServer:
         self.url = self.https_url = self.ca_file = ""
         self.received: list[Received] = []
         self.connections = 0
+        self.bytes_sent = 0
         self.open_connections = 0
         self.closed_at: dict[int, float] = {}
         self.loop = asyncio.new_event_loop()
@@ -177,7 +179,7 @@ class FaultServer:
             self._changed.notify_all()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = _Line(reader, writer, self.connections)
+        line = _Line(reader, writer, self.connections, self._count_sent)
         self._note(self._count_in)
         try:
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -189,6 +191,9 @@ class FaultServer:
             with suppress(OSError):
                 await writer.wait_closed()
             self._note(self._count_out)
+
+    def _count_sent(self, size: int) -> None:
+        self.bytes_sent += size
 
     def _count_in(self) -> None:
         self.connections += 1
@@ -366,7 +371,7 @@ def server(*, tls: bool = False) -> Iterator[FaultServer]:
         tls: also serve https, with a certificate for "localhost" made now (needs trustme); trust `ca_file`.
     """
     running = FaultServer()
-    with _certificate(running) if tls else _none() as context:
+    with _certificate(running) if tls else nullcontext() as context:
         thread = threading.Thread(target=running.run, args=(context,), name="weft-faults", daemon=True)
         thread.start()
         running.wait_ready()
@@ -375,11 +380,6 @@ def server(*, tls: bool = False) -> Iterator[FaultServer]:
         finally:
             running.stop()
             thread.join(10)
-
-
-@contextmanager
-def _none() -> Iterator[None]:
-    yield None
 
 
 @contextmanager
