@@ -18,7 +18,7 @@ from weft.adapters.problem import Problem, problem_of
 from weft.adapters.request import RequestScope, weft_deadline
 from weft.calls.call import seconds
 from weft.clock import now
-from weft.http.pool import aclose
+from weft.http.pool import aclose, load
 from weft.outcome import TimedOut
 from weft.scopes.core import GRACE
 
@@ -64,6 +64,7 @@ class Weft:
     def __init__(self, app: App, *, deadline: float | None = 10.0) -> None:
         self.app = app
         self._deadline = None if deadline is None else seconds("deadline", deadline)
+        load()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""

@@ -18,6 +18,8 @@ from weft.adapters.request import RequestScope, weft_deadline
 from weft.calls.call import seconds
 from weft.config import Config
 from weft.errors import DeadlineExceeded, Overloaded
+from weft.http import pool as http
+from weft.runtime import background
 from weft.runtime.process import configure
 
 __all__ = ["Weft", "weft_deadline"]
@@ -66,6 +68,8 @@ class Weft:
         app.config.setdefault("WEFT_DEADLINE", self._deadline)
         _checked(app.config["WEFT_DEADLINE"])
         _configure(app)
+        http.load()
+        background.load(uvloop=configure().uvloop)
         app.before_request(_enter)
         app.teardown_request(_leave)
         for kind in (Overloaded, DeadlineExceeded, ExceptionGroup):

@@ -1,7 +1,7 @@
 """Takes one call through its conditions: ask the policies, wait as they say, run it, tell what came of it.
 
-Layers, outermost first: retry, limits (a place, then the slot of a rate), the attempt's timeout, the call itself. So a retry gives its
-place back while it backs off, and a limit sees attempts, not sequences of them.
+Layers, outermost first: retry, limits (a place, then the slot of a rate), the attempt's timeout, the call itself. So a
+retry gives its place back while it backs off, and a limit sees attempts, not sequences of them.
 """
 
 import asyncio

@@ -43,7 +43,7 @@ class Reading:
     Attributes:
         status: the HTTP status.
         http_version: "1.1", "2" or "3".
-        size: bytes of the body as they came over the line; 0 for a HEAD request.
+        size: bytes of the body after decompression; 0 for a HEAD request.
         phases: how the time was spent, as far as it is known.
     """
 

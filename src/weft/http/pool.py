@@ -14,7 +14,7 @@ from typing import TypeAlias
 from weft.errors import InvalidValue
 from weft.http.protocol import Engine
 
-__all__ = ["Factory", "aclose", "close_engine", "engine_here", "use"]
+__all__ = ["Factory", "aclose", "close_engine", "engine_here", "load", "use"]
 
 Factory: TypeAlias = Callable[[asyncio.AbstractEventLoop], Engine]
 
@@ -87,12 +87,21 @@ def _make(loop: asyncio.AbstractEventLoop) -> Engine:
     return engine
 
 
+def load() -> None:
+    """Load the engine's library now, at start-up, so that the first call need not. Starts nothing."""
+    _maker()
+
+
 def _new(loop: asyncio.AbstractEventLoop) -> Engine:
+    return _maker()(loop)
+
+
+def _maker() -> Factory:
     if not isinstance(_factory, str):
-        return _factory(loop)
+        return _factory
     module, name = _BUILT_IN[_factory]
-    engine: Engine = getattr(import_module(module), name)(loop)
-    return engine
+    maker: Factory = getattr(import_module(module), name)
+    return maker
 
 
 async def _close_at_shutdown(engine: Engine) -> AsyncGenerator[None, None]:

@@ -4,10 +4,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 
 from weft.executors.loop import LoopExecutor
 
-__all__ = ["BackgroundLoop", "new_loop"]
+__all__ = ["BackgroundLoop", "load", "new_loop"]
 
 _TIDY = 0.5  # seconds that cancelled calls have to clean up at exit
 
@@ -21,6 +22,13 @@ def new_loop(*, uvloop: bool) -> asyncio.AbstractEventLoop:
             loop: asyncio.AbstractEventLoop = fast.new_event_loop()
             return loop
     return asyncio.new_event_loop()
+
+
+def load(*, uvloop: bool) -> None:
+    """Load the loop's library now, at start-up, so that the first call need not. Starts nothing."""
+    if uvloop:
+        with suppress(ImportError):
+            import_module("uvloop")
 
 
 class BackgroundLoop:
