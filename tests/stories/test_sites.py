@@ -15,14 +15,15 @@ BOTH = pytest.mark.parametrize("framework", ["flask", "fastapi"])
 def test_many_requests_with_many_calls_each(site, framework):
     """200 requests at once, each with 20 calls to one upstream, all succeed; the next 200 take no more resources."""
     with site(framework) as app:
-        for _ in range(2):
+        for _ in range(3):
             answers = app.get_many("/fan", 200)
             assert [(status, body) for status, _, body in answers] == [(200, {"answered": 20})] * 200
         settled = app.get("/debug")[2]
         assert all(status == 200 for status, *_ in app.get_many("/fan", 200))
         after = app.get("/debug")[2]
     assert after["threads"] <= settled["threads"] + 2
-    assert after["fds"] <= settled["fds"] + 10
+    # 4,000 calls: connections may come to the host's limit of 100 a little later, and a leak of one in a hundred shows.
+    assert after["fds"] <= settled["fds"] + 30
 
 
 @BOTH
