@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from itertools import count, islice
 from typing import Any
 
@@ -36,13 +37,13 @@ class Lane(Work):
 
     def run(self) -> None:
         """Run calls until none is left, or somebody else waits for a worker."""
-        batch, fn = self.batch, self.fn
-        claim = batch.claim()
-        batch.widen()
-        while claim is not None:
-            batch.settle(claim[0], _attempt(fn, claim[1]))
-            self.calls += 1
-            claim = batch.claim() if batch.undisturbed() else None
+        batch, fn, calls = self.batch, self.fn, 0
+        if len(batch.rows) > 1:
+            batch.widen()
+        for index, row in batch.claims():
+            batch.settle(index, _attempt(fn, row))
+            calls += 1
+        self.calls = calls
 
 
 class Batch:
@@ -131,12 +132,18 @@ class Batch:
 
     # The lanes' side.
 
-    def claim(self) -> tuple[int, Row] | None:
-        """The next row to run."""
-        try:
-            return self.rows.popleft()
-        except IndexError:
-            return None
+    def claims(self) -> Iterator[tuple[int, Row]]:
+        """Rows to run: at least one if there is any, and no more when somebody else waits or the pool has halted."""
+        pool, popleft = self.pool, self.rows.popleft
+        while True:
+            try:
+                claim = popleft()
+            except IndexError:
+                return
+            yield claim
+            # Asked without the lock: a hint will do.
+            if (pool.queue.size and pool.queue.contended(self)) or pool.halted is not None:
+                return
 
     def settle(self, index: int, result: Result) -> None:
         """Keep a result, and wake the reader if it sleeps for this one."""
@@ -145,11 +152,6 @@ class Batch:
             if index == self.wanted:
                 self.wanted = -1
                 self.gate.release()
-
-    def undisturbed(self) -> bool:
-        """Whether a lane may go on: nobody else waits for a worker, and the pool is in order. A hint, without locks."""
-        pool = self.pool
-        return pool.halted is None and not (pool.queue.size and pool.queue.contended(self))
 
     def widen(self) -> None:
         """Start another lane if there is work for it. It wakes one worker: the many are woken by one another."""
@@ -170,8 +172,10 @@ class Batch:
     def fail(self, error: BaseException | None) -> None:
         """What has not begun never will; the error, told as a future would tell it, stands for its results."""
         error = CancelledError() if isinstance(error, TaskCancelled) else error
-        while claim := self.claim():
-            self.settle(claim[0], (False, error))
+        with suppress(IndexError):
+            while True:
+                index, _ = self.rows.popleft()
+                self.settle(index, (False, error))
 
 
 def _lane_ended(lane: Work) -> None:
