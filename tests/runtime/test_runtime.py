@@ -11,6 +11,7 @@ import pytest
 
 import weft
 from weft.config import Config
+from weft.errors import WeftError
 from weft.runtime import process
 from weft.runtime.background import BackgroundLoop, new_loop
 
@@ -257,3 +258,16 @@ def test_a_signal_ends_a_waiting_process_at_once(number):
         assert "cleaned up" in out
     else:
         assert running.returncode == -signal.SIGTERM
+
+
+def test_every_call_to_a_closed_loop_is_told_so():
+    """Not the first alone: a scope whose loop has gone ends with an error, and does not wait for ever."""
+    said = []
+    with pytest.raises(WeftError, match="has been closed"), weft.scope() as scope:
+        scope.start(double, 1).result()
+        weft.close(grace=0)
+        for _ in range(2):
+            with pytest.raises(WeftError, match="has been closed") as told:
+                scope.start(double, 2)
+            said.append(told.value)
+    assert len(said) == 2

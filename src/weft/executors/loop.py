@@ -46,7 +46,8 @@ class LoopExecutor:
             fn(*args)
             return
         self._box.append((fn, args))
-        if not self._woken:
+        # A closed loop may have its flag up for ever: unasked, it would swallow the letter in silence.
+        if not self._woken or self.loop.is_closed():
             self._woken = True
             self._wake()
 
