@@ -271,3 +271,48 @@ def test_every_call_to_a_closed_loop_is_told_so():
                 scope.start(double, 2)
             said.append(told.value)
     assert len(said) == 2
+
+
+def test_a_fork_while_another_thread_holds_a_lock_of_the_scopes_leaves_the_child_whole():
+    """The locks are new in the child: those of the parent would stay held by a thread that is not there."""
+    status, out, err = python("""
+        import os, signal, threading, weft
+        from weft.scopes import scope, task
+        held, go = threading.Event(), threading.Event()
+
+        def hold():
+            with scope._opening, task._ending:
+                held.set()
+                go.wait()
+
+        threading.Thread(target=hold).start()
+        held.wait()
+        if (child := os.fork()) == 0:
+            signal.alarm(10)
+            os._exit(weft.run(lambda: 42))
+        go.set()
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """)
+    assert (status, out.strip(), err) == (0, "42", "")
+
+
+def test_a_fork_inside_a_scope_gives_the_child_loops_of_its_own():
+    """The scope around it stayed with the parent: its deadline counts, its loop is not there."""
+    status, out, err = python("""
+        import asyncio, os, signal, weft
+
+        def fork():
+            if (child := os.fork()) == 0:
+                signal.alarm(10)
+                with weft.scope() as inner:
+                    bounded = inner.remaining is not None
+                    os._exit(inner.start(lambda: 40).result() + bounded)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        async def main():
+            async with weft.scope(deadline=20) as scope:
+                print(await scope.start(fork))
+
+        asyncio.run(main())
+    """)
+    assert (status, out.strip(), err) == (0, "41", "")

@@ -1,5 +1,6 @@
 """The face of a scope: one object, entered with `with` from a thread and with `async with` from a coroutine."""
 
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -27,6 +28,16 @@ T = TypeVar("T")
 
 # Guards the one moment in which a scope gets its core, which two threads may bring about.
 _opening = threading.Lock()
+
+
+def _renew_lock() -> None:
+    # In a forked child: whoever held it has stayed with the parent, and would never give it back.
+    global _opening
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Scope:
@@ -151,10 +162,16 @@ class Scope:
             with _opening:
                 if self._core is None:
                     self._core = made
-            if self._core is made and isinstance(self._parent, Scope):
-                outer = self._parent.core
-                outer.loop.post(outer.adopt, made)
+            outer = self._around
+            if self._core is made and outer is not None:
+                outer.core.loop.post(outer.core.adopt, made)
         return self._core
+
+    @property
+    def _around(self) -> "Scope | None":
+        # One of another runtime bounds the time alone: its loop may have stayed in the process that forked this one.
+        outer = self._parent
+        return outer if isinstance(outer, Scope) and outer._places is self._places else None  # noqa: SLF001 - of this class
 
     def _give_up(self, task: Task[Any], fate: Cancelled) -> None:
         core = self.core
@@ -171,7 +188,7 @@ class Scope:
         if self._allowed is not None:
             limits.append(now() + self._allowed)
         self._deadline = min(limits, default=None)
-        self.loop = loop or (outer.loop if isinstance(outer, Scope) else None)
+        self.loop = loop or (None if self._around is None else self._around.loop)
         self._entered = True
         if self._ambient:
             self._token = current.set(self)

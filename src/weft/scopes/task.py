@@ -1,5 +1,6 @@
 """The handle for one started call. It has no colour: a thread writes `task.result()`, a coroutine `await task`."""
 
+import os
 import threading
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -18,6 +19,16 @@ T_co = TypeVar("T_co", covariant=True)
 
 # Guards the one step from "under way" to "ended", which the loop and a caller whose deadline has passed may both try.
 _ending = threading.Lock()
+
+
+def _renew_lock() -> None:
+    # In a forked child: whoever held it has stayed with the parent, and would never give it back.
+    global _ending
+    _ending = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Task(Generic[T_co]):
