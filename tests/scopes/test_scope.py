@@ -551,6 +551,26 @@ def test_async_code_hands_blocking_functions_to_wefts_threads():
 # -- time, under the virtual clock
 
 
+@pytest.mark.parametrize("cancelled_by", ["its owner", "its first success"])
+def test_a_cancelled_scope_whose_block_goes_on_keeps_its_deadline(cancelled_by):
+    """Losers cancelled, block still at work: when the time is up, the block is cut short as in any other scope."""
+
+    join = "settled" if cancelled_by == "its owner" else "first"
+
+    async def main():
+        started = now()
+        with pytest.raises(weft.DeadlineExceeded, match="the block was not done"):
+            async with weft.scope(deadline=1, join=join) as scope:
+                scope.start(double, 1)
+                if cancelled_by == "its owner":
+                    scope.cancel()
+                await asyncio.sleep(60)
+        assert asyncio.current_task().cancelling() == 0
+        return now() - started
+
+    assert run_virtual(main()) == pytest.approx(1)
+
+
 def test_hours_pass_in_no_time_under_the_virtual_clock():
     """The deadline of an hour is met to the second, without anybody sleeping."""
     real_start = time.monotonic()
@@ -611,3 +631,21 @@ def test_a_refused_call_never_runs():
     task = run_virtual(main())
     assert task.outcome == Refused("limit 'tiny' is full: 1 running, 0 waiting")
     assert not ran
+
+
+def test_a_scope_with_500_calls_does_not_starve_one_with_two():
+    """Threads are dealt round robin between scopes: the small request's calls run among the first of the big one's."""
+    weft.configure(threads=1)
+    gate, order = threading.Event(), []
+
+    with weft.scope(deadline=30) as outer:
+        outer.start(gate.wait)  # holds the only thread until both scopes have queued all they have
+        with weft.scope(deadline=30) as big, weft.scope(deadline=30) as small:
+            for _ in range(500):
+                big.start(order.append, "big")
+            for _ in range(2):
+                small.start(order.append, "small")
+            weft.run(asyncio.sleep, 0)
+            gate.set()
+    assert sorted(place for place, who in enumerate(order) if who == "small")[-1] <= 4
+    assert len(order) == 502

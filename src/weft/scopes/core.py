@@ -113,8 +113,8 @@ class Core:
             self._cancel_one(task, fate)
         for child in list(self._children):
             child.loop.post(child.cancel, fate)
-        if trouble and self.on_trouble is not None:
-            self.on_trouble()
+        if trouble:
+            self._cut_block()
 
     def cancel_task(self, task: Task[Any], fate: Outcome[Any]) -> None:
         """Cancel one call, if it is under way."""
@@ -125,7 +125,11 @@ class Core:
         """The deadline has passed: cancel, and after a short grace abandon what does not heed it."""
         if self.ended:
             return
-        self.cancel(TimedOut(self._allowed))
+        late = TimedOut(self._allowed)
+        self.cancel(late)
+        # Cancelled before, it may have let its block go on: until now.
+        self.fate = late
+        self._cut_block()
         self._bell = self.loop.loop.call_later(GRACE, self.abandon)
 
     def abandon(self) -> None:
@@ -140,6 +144,11 @@ class Core:
         self.count.closed = True
         self._judge()
         self._end_if_over()
+
+    def _cut_block(self) -> None:
+        cut, self.on_trouble = self.on_trouble, None
+        if cut is not None:
+            cut()
 
     def _cancel_one(self, task: Task[Any], fate: Outcome[Any]) -> None:
         running, unseen = task.running, task.fate is _UNSEEN
