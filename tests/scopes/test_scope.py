@@ -571,6 +571,21 @@ def test_a_cancelled_scope_whose_block_goes_on_keeps_its_deadline(cancelled_by):
     assert run_virtual(main()) == pytest.approx(1)
 
 
+def test_a_call_started_after_the_deadline_does_not_run():
+    """It is timed out at once, also where it is the first and no timer has run yet."""
+    ran = []
+
+    async def note():
+        ran.append(True)
+
+    with virtual_clock() as clock:
+        with weft.scope(deadline=1, join="settled") as scope:
+            clock.advance(2)
+            late = scope.start(note)
+        assert late.outcome == TimedOut(1)
+    assert not ran
+
+
 def test_hours_pass_in_no_time_under_the_virtual_clock():
     """The deadline of an hour is met to the second, without anybody sleeping."""
     real_start = time.monotonic()
