@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-import ssl
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
