@@ -554,7 +554,6 @@ def test_async_code_hands_blocking_functions_to_wefts_threads():
 @pytest.mark.parametrize("cancelled_by", ["its owner", "its first success"])
 def test_a_cancelled_scope_whose_block_goes_on_keeps_its_deadline(cancelled_by):
     """Losers cancelled, block still at work: when the time is up, the block is cut short as in any other scope."""
-
     join = "settled" if cancelled_by == "its owner" else "first"
 
     async def main():

@@ -67,19 +67,24 @@ class Core:
 
     def launch(self, task: Task[Any], context: Context) -> None:
         """Start a call; one that comes after the end is settled at once."""
+        self.arm()
         if self.ended or self.fate is not None:
             self._count(task, self.fate or Cancelled("its scope had ended"))
             return
-        self.arm()
         self._live.add(task)
         self.count.live += 1
         task.fate = _UNSEEN
         task.running = self.loop.spawn(self._drive(task), context)
 
     def arm(self) -> None:
-        """See to it that the deadline is kept. Idempotent."""
-        if self._timer is None and self._until < math.inf:
-            self._timer = self.loop.loop.call_later(self._until - now(), self.expire)
+        """See to it that the deadline is kept; one that has passed already is kept at once. Idempotent."""
+        if self._timer is not None or self._until == math.inf or self.ended or self.fate is not None:
+            return
+        left = self._until - now()
+        if left > 0:
+            self._timer = self.loop.loop.call_later(left, self.expire)
+        else:
+            self.expire()
 
     def adopt(self, child: "Core") -> None:
         """Cancel that core, on its own loop, when this one is cancelled."""
