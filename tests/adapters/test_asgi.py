@@ -146,6 +146,98 @@ def test_requests_at_once_have_scopes_of_their_own(client_of):
     assert len(set(map(id, seen))) == 20
 
 
+def test_a_request_that_starts_nothing_makes_nothing(client_of):
+    """Requests that use nothing of weft make no core, and share one timer."""
+    seen, timers = [], []
+
+    async def app(scope, receive, send):
+        await respond("", send)
+        seen.append(current.get()._core)
+
+    async def serve():
+        loop = asyncio.get_running_loop()
+        later = loop.call_later
+        loop.call_later = lambda *args, **kwargs: timers.append(args) or later(*args, **kwargs)
+        client = client_of(Weft(app))
+        for _ in range(3):
+            await client.get()
+
+    asyncio.run(serve())
+    assert seen == [None] * 3
+    assert len(timers) == 1
+
+
+def test_each_of_many_late_requests_is_cut_at_its_own_deadline(client_of):
+    """Whatever order their deadlines come in, each request is cut short at its own, and one in time is not."""
+    waits = {"/1": 0.1, "/2": 0.05, "/3": 0.15}
+
+    async def app(scope, receive, send):
+        await weft_deadline(waits.get(scope["path"]))(endless if scope["path"] in waits else remaining)(
+            scope, receive, send
+        )
+
+    async def serve():
+        async def took(path):
+            answer = await client.get(path)
+            return answer.status, loop.time() - began
+
+        loop = asyncio.get_running_loop()
+        client, began = client_of(Weft(app)), loop.time()
+        return await asyncio.gather(*map(took, (*waits, "/4")))
+
+    *late, fine = asyncio.run(serve())
+    assert fine[0] == 200
+    for (status, took), wait in zip(late, waits.values(), strict=True):
+        assert status == 504
+        assert wait <= took < wait + 0.05
+
+
+def test_work_that_outlives_its_request_is_cancelled(client_of):
+    """What a task of the app's own has under way in a scope, and what it begins later, ends with the request."""
+    tasks, begun = [], asyncio.Event()
+
+    async def outliving():
+        for _ in range(2):
+            async with weft.scope(join="settled") as inner:
+                tasks.append(inner.start(asyncio.Event().wait))
+                begun.set()
+
+    async def app(scope, receive, send):
+        seen.append(asyncio.create_task(outliving()))
+        await begun.wait()
+        await respond("", send)
+
+    async def serve():
+        await client_of(Weft(app)).get()
+        await asyncio.wait_for(seen[0], 5)
+
+    seen = []
+    asyncio.run(serve())
+    assert [type(task.outcome) for task in tasks] == [weft.Cancelled, weft.Cancelled]
+
+
+def test_a_scope_that_comes_after_its_request_is_cancelled(client_of):
+    """A task of the app's own that begins with weft only after the request is over is cancelled there."""
+
+    async def late():
+        await over.wait()
+        async with weft.scope(join="settled") as inner:
+            tasks.append(inner.start(asyncio.Event().wait))
+
+    async def app(scope, receive, send):
+        seen.append(asyncio.create_task(late()))
+        await respond("", send)
+
+    async def serve():
+        await client_of(Weft(app)).get()
+        over.set()
+        await asyncio.wait_for(seen[0], 5)
+
+    seen, tasks, over = [], [], asyncio.Event()
+    asyncio.run(serve())
+    assert isinstance(tasks[0].outcome, weft.Cancelled)
+
+
 # -- deadlines
 
 
@@ -436,6 +528,24 @@ def test_a_disconnect_after_the_answer_is_no_news(client_of):
     client = None
     asyncio.run(serve())
     assert seen == [weft.Ok(True)]
+
+
+def test_a_client_that_is_gone_does_not_take_the_deadline_with_it(client_of):
+    """An endpoint that goes on although its client has gone is cut short at the deadline like any other."""
+
+    async def app(scope, receive, send):
+        await receive()
+        client.gone.set()
+        await receive()
+        await asyncio.wait_for(asyncio.Event().wait(), 5)
+
+    async def serve():
+        nonlocal client
+        client = client_of(Weft(app, deadline=0.05))
+        return await client.get()
+
+    client = None
+    assert asyncio.run(serve()).status == 504
 
 
 # -- other kinds of connections

@@ -10,7 +10,9 @@ app = Weft(app, deadline=10.0)                # any ASGI app
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import Context
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +20,7 @@ from weft.adapters.problem import Problem, problem_of
 from weft.adapters.request import RequestScope, weft_deadline
 from weft.calls.call import seconds
 from weft.clock import now
+from weft.errors import DeadlineExceeded
 from weft.http.pool import aclose, load
 from weft.outcome import TimedOut
 from weft.scopes.core import GRACE
@@ -25,6 +28,8 @@ from weft.scopes.core import GRACE
 __all__ = ["Weft", "weft_deadline"]
 
 log = logging.getLogger("weft.adapters")
+
+_EARLY = 0.001  # seconds by which a loop's timer may ring before its time
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -64,6 +69,7 @@ class Weft:
     def __init__(self, app: App, *, deadline: float | None = 10.0) -> None:
         self.app = app
         self._deadline = None if deadline is None else seconds("deadline", deadline)
+        self._watch: _Watch | None = None
         load()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -72,7 +78,7 @@ class Weft:
         if kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
-            async with _Exchange(None, receive, send) as exchange:
+            with _Exchange(None, self._watch_here(), receive, send) as exchange:
                 await self.app(scope, exchange.receive, send)
         elif kind == "lifespan":
             await self.app(scope, receive, _closing(send))
@@ -80,9 +86,9 @@ class Weft:
             await self.app(scope, receive, send)
 
     async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        exchange = _Exchange(self._deadline, receive, send)
+        exchange = _Exchange(self._deadline, self._watch_here(), receive, send)
         try:
-            async with exchange:
+            with exchange:
                 await self.app(scope, exchange.receive, exchange.send)
         except Exception as error:
             problem = problem_of(error)
@@ -91,35 +97,60 @@ class Weft:
             log.info("%s %s is answered %d: %s", scope.get("method"), scope.get("path"), problem.status, error)
             await _answer(problem, send)
 
+    def _watch_here(self) -> "_Watch":
+        loop = asyncio.get_running_loop()
+        watch = self._watch
+        if watch is None or watch.loop is not loop:
+            watch = self._watch = _Watch(loop)
+        return watch
+
 
 class _Exchange(RequestScope):
-    """One request and its answer: a scope that watches what the app receives and sends."""
+    """One request and its answer: a scope that watches what the app receives and sends.
 
-    def __init__(self, deadline: float | None, receive: Receive, send: Send) -> None:
-        super().__init__(None)  # the core must not keep the deadline: it would cut the endpoint short without grace
-        self._limit = deadline
+    Scopes inside end at the deadline by themselves; 20 ms later the watch cuts the app short. Its cancellation is
+    counted as `asyncio.timeout` does it: ours is taken back, one that comes from outside goes on its way.
+    """
+
+    def __init__(self, deadline: float | None, watch: "_Watch", receive: Receive, send: Send) -> None:
+        super().__init__(deadline)
         self.answered = False  # the answer has begun
         self._complete = False  # it has been handed over to the last byte
+        self._watch = watch
         self._receive = receive
         self._send = send
-        self._alarm: asyncio.TimerHandle | None = None
+        self._was_cut = False
 
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        self.allow(self._limit)
+    def __enter__(self) -> Self:
+        host = asyncio.current_task()
+        if host is None:
+            raise RuntimeError("the ASGI adapter needs an asyncio task around it")
+        self._host = host
+        self._before = host.cancelling()
+        self.open(self._places.running())
+        self._mind()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self._unset_alarm()
-        await super().__aexit__(kind, error, tb)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._watch.drop(self)
+        self.end()
+        if not self._was_cut:
+            return
+        ours = self._host.uncancel() <= self._before
+        if ours and isinstance(error, asyncio.CancelledError):
+            raise DeadlineExceeded("the request was not done by its deadline", after=self._allowed) from None
 
     def allow(self, deadline: float | None) -> None:
         """Grant the request so many seconds in all; see `RequestScope`."""
         super().allow(deadline)
-        if self._body is not None:  # entered
-            self.core.loop.post(self._set_alarm)
+        assert self.loop is not None  # the server's: entered
+        self.loop.post(self._mind)
+
+    def cut(self) -> None:
+        """Cancel what is under way, and the app itself."""
+        self._was_cut = True
+        self.core.cancel(TimedOut(self._allowed))
+        self._host.cancel()
 
     async def receive(self) -> Message:
         """The server's `receive`; a client that has gone away takes the calls under way with it."""
@@ -133,21 +164,54 @@ class _Exchange(RequestScope):
         self.answered = True
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._complete = True
-            self.allow(None)
+            super().allow(None)
+            self._watch.drop(self)
         await self._send(message)
 
-    def _set_alarm(self) -> None:
-        self._unset_alarm()
-        if self._deadline is not None:
-            self._alarm = self.core.loop.loop.call_later(self._deadline + GRACE - now(), self._cut)
+    def _mind(self) -> None:
+        if self._deadline is None:
+            self._watch.drop(self)
+        elif not self.over:
+            self._watch.keep(self, self._deadline + GRACE)
 
-    def _unset_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
 
-    def _cut(self) -> None:
-        self.core.cancel(TimedOut(self._allowed))
+class _Watch:
+    """Cuts late requests short, with one timer for all: one for each would cost as much as the rest of the adapter.
+
+    Belongs to its loop. The timer stays set when its request ends in time, and finds the next one when it rings.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._ends: dict[_Exchange, float] = {}  # on `weft.clock`
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = math.inf
+
+    def keep(self, exchange: _Exchange, end: float) -> None:
+        """Cut this request short then, unless it is dropped or kept anew before."""
+        self._ends[exchange] = end
+        if end < self._rings_at:
+            self._set(end)
+
+    def drop(self, exchange: _Exchange) -> None:
+        """Forget this request, if it is known."""
+        self._ends.pop(exchange, None)
+
+    def _set(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = when
+        # In a context of its own, or the timer would keep the variables of one request alive until it rings.
+        self._timer = self.loop.call_later(when - now(), self._ring, context=Context())
+
+    def _ring(self) -> None:
+        self._timer, self._rings_at = None, math.inf
+        time = now() + _EARLY
+        for exchange in [exchange for exchange, end in self._ends.items() if end <= time]:
+            self.drop(exchange)
+            exchange.cut()
+        if self._ends:
+            self._set(min(self._ends.values()))
 
 
 async def _answer(problem: Problem, send: Send) -> None:

@@ -8,7 +8,9 @@ from typing import Any, ParamSpec, TypeVar
 from weft.calls.call import seconds
 from weft.clock import now
 from weft.executors.loop import LoopExecutor
+from weft.outcome import Cancelled
 from weft.runtime.process import runtime
+from weft.scopes.core import Core
 from weft.scopes.current import current
 from weft.scopes.scope import Scope
 
@@ -42,7 +44,7 @@ class RequestScope(Scope):
         super().open(loop)
         self._began = now()
         self._outer = self._deadline
-        self.allow(self._granted)
+        RequestScope.allow(self, self._granted)
 
     @property
     def over(self) -> bool:
@@ -55,8 +57,19 @@ class RequestScope(Scope):
         Scopes that are open already keep the deadline they have.
         """
         self._allowed = deadline
-        limits = (self._outer, None if deadline is None else self._began + deadline)
-        self._deadline = min((limit for limit in limits if limit is not None), default=None)
+        until = self._outer
+        if deadline is not None:
+            own = self._began + deadline
+            until = own if until is None else min(until, own)
+        self._deadline = until
+
+    @property
+    def core(self) -> Core:
+        """As of any scope; but one that is first needed after the request is over cancels whoever needs it."""
+        core = super().core
+        if self._left:
+            core.loop.post(core.cancel, Cancelled("its request was over"))
+        return core
 
     def end(self) -> None:
         """Leave the scope without waiting: whatever is still under way inside is cancelled. Idempotent; any thread."""
