@@ -17,7 +17,7 @@ from weakref import WeakSet
 from weft.clock import now
 from weft.errors import Overloaded, TaskCancelled
 from weft.executors.figures import Settings, ThreadStatistics
-from weft.executors.work import State, Work
+from weft.executors.work import State, Work, refuse
 from weft.executors.worker import Worker, log
 from weft.fairness import FairQueue
 
@@ -98,7 +98,7 @@ class Pool:
             helper = self._summon()
         self._rouse(helper)
         if halted is not None:
-            _refuse((work,), halted)
+            refuse((work,), halted)
 
     def cancel(self, work: Work) -> bool:
         """See `ThreadExecutor.cancel`."""
@@ -121,7 +121,7 @@ class Pool:
                 dropped = self.queue.drain()
                 self.cancelled += len(dropped)
         self.lose()
-        _refuse(dropped, self.halted)
+        refuse(dropped, self.halted)
 
     def lose(self) -> None:
         """Take no more calls, and let idle workers go. Without the lock: a garbage collection may interrupt its holder.
@@ -204,7 +204,7 @@ class Pool:
                 self._resize()
                 return
             work.state = State.ENDED
-        _tell(work)
+        work.tell()
 
     def recount(self, calls: int) -> None:
         """One work was in truth this many calls more."""
@@ -240,7 +240,7 @@ class Pool:
             self._leave(worker)
             self.awake -= 1
         self.lose()
-        _refuse(dropped, self.halted)
+        refuse(dropped, self.halted)
 
     # With the lock held.
 
@@ -342,19 +342,6 @@ class Pool:
 
 def _awaited(worker: Worker) -> bool:
     return worker is not threading.current_thread() and not worker.abandoned
-
-
-def _refuse(works: Iterable[Work], error: Exception | None) -> None:
-    for work in works:
-        work.state, work.error = State.CANCELLED, error
-        _tell(work)
-
-
-def _tell(work: Work) -> None:
-    try:
-        work.done(work)
-    except BaseException:  # noqa: BLE001 - a callback must not end a worker
-        log.exception("exception in the callback of %r", work)
 
 
 _pools: WeakSet[Pool] = WeakSet()

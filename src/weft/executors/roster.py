@@ -16,7 +16,7 @@ from weft.errors import Overloaded, TaskCancelled
 from weft.executors.futures import Call
 from weft.executors.messages import ProcessCrashed
 from weft.executors.supervisor import Supervisor, log
-from weft.executors.work import State, Work
+from weft.executors.work import State, Work, refuse
 from weft.executors.workerprocess import ProcessSettings, WorkerProcess
 from weft.fairness import FairQueue
 
@@ -121,7 +121,7 @@ class Roster:
                 self.halted = self.halted or TaskCancelled("the executor was shut down before the call's turn came")
                 dropped = self._drain()
             self.filled.notify_all()
-        _refuse(dropped, self.halted)
+        refuse(dropped, self.halted)
 
     def kill(self) -> None:
         """Kill every process of a closed executor; calls under way fail with `TaskCancelled`."""
@@ -196,7 +196,7 @@ class Roster:
             work.state = State.ENDED
             self.crashed += isinstance(work.error, ProcessCrashed)
             self.finished += 1
-        _tell(work)
+        work.tell()
 
     def spoil(self, error: Exception) -> None:
         """The initializer failed: nothing runs here any more, and everybody is told."""
@@ -204,7 +204,7 @@ class Roster:
             self.halted = error
             dropped = self._drain()
             self.filled.notify_all()
-        _refuse(dropped, error)
+        refuse(dropped, error)
 
     def leave(self, supervisor: Supervisor) -> None:
         """A supervisor's process is gone, and it goes too."""
@@ -269,19 +269,6 @@ def _refuse_half_imported_main() -> None:
             "this worker process is still importing the main module, which starts calls in processes of its own: "
             'write `if __name__ == "__main__":` above the code that is the program'
         )
-
-
-def _refuse(works: Iterable[Work], error: Exception | None) -> None:
-    for work in works:
-        work.state, work.error = State.CANCELLED, error
-        _tell(work)
-
-
-def _tell(work: Work) -> None:
-    try:
-        work.done(work)
-    except BaseException:  # noqa: BLE001 - a callback must not end a supervisor
-        log.exception("exception in the callback of %r", work)
 
 
 _rosters: WeakSet[Roster] = WeakSet()

@@ -1,13 +1,16 @@
 """One call on its way through a thread or process executor."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
 from enum import Enum
 from typing import Any
 
 from weft.clock import now
 
-__all__ = ["State", "Work"]
+__all__ = ["State", "Work", "refuse"]
+
+log = logging.getLogger("concurrent.futures")  # where the standard library's executors report
 
 
 class State(Enum):
@@ -66,3 +69,17 @@ class Work:
                 self.value = self.context.run(self.fn, *self.args, **self.kwargs)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a task must not end a worker
             self.error = error
+
+    def tell(self) -> None:
+        """Call `done`; what it raises is logged, and harms no worker."""
+        try:
+            self.done(self)
+        except BaseException:
+            log.exception("exception in the callback of %r", self)
+
+
+def refuse(works: Iterable[Work], error: Exception | None) -> None:
+    """Tell works that were queued that they will never run, and why."""
+    for work in works:
+        work.state, work.error = State.CANCELLED, error
+        work.tell()
