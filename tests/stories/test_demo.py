@@ -31,11 +31,13 @@ def demo(upstream):
     return run
 
 
-def ask(url, method, path, document=None, **headers):
+def ask(url, method, path, document=None, raw=None, **headers):
     connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:
-        body = None if document is None else json.dumps(document)
-        connection.request(method, path, body, {"Content-Type": "application/json", **headers})
+        body = raw if document is None else json.dumps(document)
+        chunked = "Transfer-Encoding" in headers
+        headers = {"Content-Type": "application/json", **headers}
+        connection.request(method, path, body, headers, encode_chunked=chunked)
         answer = connection.getresponse()
         return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
     finally:
@@ -112,6 +114,32 @@ def test_impossible_wishes_are_explained(demo, framework):
 
 
 @BOTH
+def test_only_so_much_is_read(demo, framework):
+    """A body above 128 KiB is refused with 413 and a sentence, and one of untold length is not read beyond that.
+
+    (Of such a one Werkzeug hands out the beginning, which is no JSON.)
+    """
+    body = json.dumps({"urls": ["x"], "more": "x" * 150_000}).encode()
+    with demo(framework) as ask:
+        status, _, answer = ask("POST", "/check-sites/weft", raw=body)
+        assert (status, bool(json.loads(answer)["detail"])) == (413, True)
+        status, _, answer = ask("POST", "/check-sites/weft", raw=iter([body]), **{"Transfer-Encoding": "chunked"})
+        assert (status in {413, 400}, bool(json.loads(answer)["detail"])) == (True, True)
+
+
+@BOTH
+def test_only_json_is_read(demo, framework):
+    """Whatever a foreign page could send without asking (CORS), text or a body of no type, is refused with 415."""
+    body = json.dumps({"urls": ["x"]}).encode()
+    with demo(framework) as ask:
+        for kind in ("text/plain", "", "application/x-www-form-urlencoded"):
+            status, _, answer = ask("POST", "/check-sites/weft", raw=body, **{"Content-Type": kind})
+            assert (status, bool(json.loads(answer)["detail"])) == (415, True)
+        status, _, answer = ask("POST", "/check-sites/weft", raw=b"{")
+        assert (status, bool(json.loads(answer)["detail"])) == (400, True)
+
+
+@BOTH
 def test_the_page_needs_nothing_from_elsewhere(demo, framework):
     """The page and its files come from the demo alone, and its policy forbids everything else, inline code too."""
     with demo(framework) as ask:
@@ -130,7 +158,8 @@ def test_strangers_names_are_not_answered(demo, framework):
     """On loopback only loopback's names are answered, so that no web page can reach the demo by a name of its own."""
     with demo(framework) as ask:
         for name in ("evil.example", "evil.example:80", "127.0.0.1.evil.example"):
-            assert ask("GET", "/", Host=name)[0] == 421
+            status, headers, _ = ask("GET", "/", Host=name)
+            assert (status, headers["x-content-type-options"]) == (421, "nosniff")
         for name in ("localhost", "localhost:1", "127.0.0.1", "[::1]:9"):
             assert ask("GET", "/", Host=name)[0] == 200
 

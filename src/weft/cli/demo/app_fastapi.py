@@ -1,5 +1,6 @@
 """The demo as a FastAPI application, served by uvicorn."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,7 +32,7 @@ BLOCKING: dict[str, Callable[[list[str]], Iterator[Check]]] = {"one-by-one": one
 async def guard_the_door(request: Request, call_next: Callable[[Request], Any]) -> Response:
     """Answer only those who know the server by its own name, and say on each answer what the page may do."""
     if not web.host_allowed(request.headers.get("host", "")):
-        return Response(status_code=421)
+        return Response(status_code=421, headers=web.HEADERS)
     response: Response = await call_next(request)
     response.headers.update(web.HEADERS)
     return response
@@ -51,14 +52,32 @@ async def settings() -> dict[str, Any]:
 
 @app.post("/check-sites/{way}")
 @weft_deadline(None)  # the other ways may take as long as they do: that is the point
-async def check_sites(way: str, document: dict[str, Any]) -> Response:
+async def check_sites(way: str, request: Request) -> Response:
     """Run one way, and stream each call as it ends."""
-    job = web.Job.of(document)
+    if way not in {"weft", *BLOCKING}:
+        raise HTTPException(404)
+    job = web.Job.of(await document_of(request))
     if way == "weft":
         return StreamingResponse(stream(job), media_type=web.LINES)
-    if way not in BLOCKING:
-        raise HTTPException(404)
     return StreamingResponse(web.Stopwatch().lines(BLOCKING[way](job.urls)), media_type=web.LINES)
+
+
+async def document_of(request: Request) -> Any:
+    """Read the request's JSON, of bounded size; FastAPI by itself would read whatever comes.
+
+    The type is asked for, because a foreign page may send all others without the browser's asking us first (CORS).
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise HTTPException(415, "Send application/json.")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > web.LARGEST_BODY:
+            raise HTTPException(413, f"Send at most {web.LARGEST_BODY} bytes.")
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise web.BadRequest(f"That is no JSON: {error}") from error
 
 
 async def stream(job: web.Job) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from flask import Flask, Response, abort, jsonify, request
+from werkzeug.exceptions import HTTPException
 
 from weft.adapters.flask import Weft
 from weft.cli.demo import web
@@ -12,7 +13,7 @@ from weft.runtime.face import run
 __all__ = ["app"]
 
 app = Flask(__name__, static_folder=None)
-app.config["MAX_CONTENT_LENGTH"] = 128 * 1024
+app.config["MAX_CONTENT_LENGTH"] = web.LARGEST_BODY
 Weft(app, deadline=60.0)
 run(warm_up)  # in the worker: the first visitor does not wait for an import
 
@@ -41,6 +42,12 @@ def add_headers(response: Response) -> Response:
 def explain(error: web.BadRequest) -> tuple[Response, int]:
     """Tell the person at the page what to change."""
     return jsonify(detail=str(error)), 400
+
+
+@app.errorhandler(HTTPException)
+def explain_refusal(error: HTTPException) -> tuple[Response, int]:
+    """The same form for all else that is refused: the page shows the sentence."""
+    return jsonify(detail=error.description), error.code or 500
 
 
 @app.get("/settings.json")

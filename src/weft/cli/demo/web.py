@@ -13,7 +13,7 @@ from weft.cli.demo.sites import Check
 from weft.cli.demo.upstream import ADDRESSES, EXAMPLES
 from weft.clock import now
 
-__all__ = ["HEADERS", "BadRequest", "Job", "Stopwatch", "file", "host_allowed", "settings"]
+__all__ = ["HEADERS", "LARGEST_BODY", "LINES", "BadRequest", "Job", "Stopwatch", "file", "host_allowed", "settings"]
 
 HOST = "WEFT_DEMO_HOST"
 """The environment variable by which the command tells the application the address it listens at."""
@@ -29,6 +29,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 LINES = "application/x-ndjson"
+LARGEST_BODY = 128 * 1024
+"""Bytes that the page may send: 40 addresses of 2,000 characters fit, in any encoding."""
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FILES = {"": "index.html", "style.css": "style.css", "page.js": "page.js", "icon.svg": "icon.svg"}
