@@ -782,11 +782,11 @@ def test_a_result_that_comes_when_the_time_is_up_is_taken(make):
         def acquire(self, timeout=None):
             if timeout is None:
                 return gate.acquire()
-            batch.settle(0, (True, "late"))
+            batch.settle(0, batch.results, "late")
             return False
 
     batch.gate = Late()
-    assert batch.wait_for(0, end=0.0) == (True, "late")
+    assert batch.wait_for(0, end=0.0) == "late"
     assert gate.locked()
 
 

@@ -22,7 +22,6 @@ from weft.executors.work import State, Work
 __all__ = ["Batch"]
 
 Row = tuple[Any, ...]
-Result = tuple[bool, Any]  # whether the call returned, and what came of it
 
 
 class Lane(Work):
@@ -37,11 +36,11 @@ class Lane(Work):
 
     def run(self) -> None:
         """Run calls until none is left, or somebody else waits for a worker."""
-        batch, fn, calls = self.batch, self.fn, 0
+        batch, calls = self.batch, 0
         if len(batch.rows) > 1:
             batch.widen()
         for index, row in batch.claims():
-            batch.settle(index, _attempt(fn, row))
+            batch.call(index, row)
             calls += 1
         self.calls = calls
 
@@ -51,7 +50,8 @@ class Batch:
 
     Attributes:
         rows: what has not begun, with its place in the order. Its methods are atomic; it is fed with `lock` held.
-        results: what has ended and was not read, by its place. Stored with `lock` held; to take out is atomic.
+        results: values that were not read yet, by their place. Stored with `lock` held; to take one out is atomic.
+        errors: likewise for calls that raised or will never run.
         wanted: the place that the reader sleeps for, or -1. `lock` guards it.
         gate: where the reader sleeps.
         lanes: lanes that run or are queued. `lock` guards it.
@@ -63,7 +63,8 @@ class Batch:
         self.fn = fn
         self.source = enumerate(source)
         self.rows = deque(self.source if window is None else islice(self.source, window))
-        self.results: dict[int, Result] = {}
+        self.results: dict[int, Any] = {}
+        self.errors: dict[int, BaseException] = {}
         self.lock = threading.Lock()
         self.gate = threading.Lock()
         self.gate.acquire()
@@ -97,7 +98,7 @@ class Batch:
                 if index == self.fed:
                     return
                 # No name is bound to a result: the reader's caller alone decides how long it lives.
-                yield _unwrap(self.results.pop(index, ()) or self.wait_for(index, end))
+                yield self.results.pop(index) if index in self.results else self.wait_for(index, end)
         finally:
             self.rows.clear()
 
@@ -110,16 +111,24 @@ class Batch:
             self.fed += 1
             self.widen()
 
-    def wait_for(self, index: int, end: float | None) -> Result:
-        """Sleep until there is this result, and take it out.
+    def wait_for(self, index: int, end: float | None) -> Any:
+        """Sleep until this call has ended, and give what came of it.
 
         Raises:
-            TimeoutError: it was not there in time.
+            TimeoutError: it had not ended in time.
+            BaseException: what the call raised.
         """
         with self.lock:
-            if index in self.results:
-                return self.results.pop(index)
-            self.wanted = index
+            ended = index in self.results or index in self.errors
+            self.wanted = -1 if ended else index
+        if not ended:
+            self.sleep(index, end)
+        if index in self.errors:
+            raise self.errors.pop(index)
+        return self.results.pop(index)
+
+    def sleep(self, index: int, end: float | None) -> None:
+        """Sleep until the lane that ends this call opens the gate, or raise TimeoutError."""
         with lending():
             woken = self.gate.acquire(timeout=_seconds_until(end))
         with self.lock:
@@ -127,8 +136,7 @@ class Batch:
         if in_vain:
             raise TimeoutError
         if not woken:
-            self.gate.acquire()  # called in the very moment in which the time was up
-        return self.results.pop(index)
+            self.gate.acquire()  # opened in the very moment in which the time was up
 
     # The lanes' side.
 
@@ -145,10 +153,19 @@ class Batch:
             if (pool.queue.size and pool.queue.contended(self)) or pool.halted is not None:
                 return
 
-    def settle(self, index: int, result: Result) -> None:
-        """Keep a result, and wake the reader if it sleeps for this one."""
+    def call(self, index: int, row: Row) -> None:
+        """Run one call, and keep what comes of it."""
+        try:
+            value = self.fn(*row)
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a call must not end a worker
+            self.settle(index, self.errors, error)
+        else:
+            self.settle(index, self.results, value)
+
+    def settle(self, index: int, where: dict[int, Any], what: Any) -> None:
+        """Keep a value or an error, and wake the reader if it sleeps for this one."""
         with self.lock:
-            self.results[index] = result
+            where[index] = what
             if index == self.wanted:
                 self.wanted = -1
                 self.gate.release()
@@ -169,38 +186,21 @@ class Batch:
                 return
         self.pool.resume(Lane(self))
 
-    def fail(self, error: BaseException | None) -> None:
+    def fail(self, error: BaseException) -> None:
         """What has not begun never will; the error, told as a future would tell it, stands for its results."""
-        error = CancelledError() if isinstance(error, TaskCancelled) else error
         with suppress(IndexError):
             while True:
                 index, _ = self.rows.popleft()
-                self.settle(index, (False, error))
+                self.settle(index, self.errors, CancelledError() if isinstance(error, TaskCancelled) else error)
 
 
 def _lane_ended(lane: Work) -> None:
     assert isinstance(lane, Lane)  # for the type checker
-    if lane.state is State.CANCELLED:
+    if lane.state is State.CANCELLED and lane.error is not None:
         lane.batch.fail(lane.error)
     else:
         lane.batch.pool.recount(lane.calls - 1)
         lane.batch.lane_ended()
-
-
-def _attempt(fn: Callable[..., Any], row: Row) -> Result:
-    try:
-        return True, fn(*row)
-    except BaseException as error:  # noqa: BLE001 - SystemExit in a call must not end a worker
-        return False, error
-
-
-def _unwrap(result: tuple[Any, ...]) -> Any:
-    if result[0]:
-        return result[1]
-    try:
-        raise result[1]
-    finally:
-        del result  # the traceback keeps this frame
 
 
 def _seconds_until(end: float | None) -> float:
