@@ -1,5 +1,6 @@
 """Tasks in the order in which they end, whichever scopes they belong to."""
 
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
@@ -20,17 +21,20 @@ class Arrivals(Generic[T]):
         self._ended: deque[Task[T]] = deque()
         self._waiter: Waiter | None = None
         self._left = 0
-        for task in tasks:
+        self._tasks = tuple(tasks)
+        for task in self._tasks:
             if not isinstance(task, Task):
                 raise InvalidCall(f"{task!r} is not a started task: write weft.as_completed([scope.start(...), ...])")
             self._left += 1
             task.announce_to(_Usher(self, task))
 
     def __iter__(self) -> Iterator[Task[T]]:
+        deadline = self._deadline()
         while self._left:
             waiter = ThreadWaiter("async for task in weft.as_completed(...)")
-            if self._must_wait(waiter):
-                waiter.wait()
+            if self._must_wait(waiter) and not waiter.wait_until(deadline):
+                for task in self._tasks:
+                    task.forsake()
             yield self._take()
 
     async def __aiter__(self) -> AsyncIterator[Task[T]]:
@@ -46,6 +50,11 @@ class Arrivals(Generic[T]):
         waiter = self._waiter
         if waiter is not None:
             waiter.wake()
+
+    def _deadline(self) -> float | None:
+        deadlines = [math.inf if task.deadline is None else task.deadline for task in self._tasks]
+        latest = max(deadlines, default=math.inf)
+        return latest if latest < math.inf else None
 
     def _must_wait(self, waiter: Waiter) -> bool:
         self._waiter = waiter

@@ -14,8 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from weft.calls.call import Call
 from weft.errors import InvalidCall
-from weft.outcome import Ok, Outcome, TimedOut
-from weft.scopes.core import FORSAKE
+from weft.outcome import Ok, Outcome
 from weft.scopes.current import current
 from weft.scopes.join import Quorum, as_join
 from weft.scopes.scope import Scope
@@ -272,10 +271,8 @@ class _Run:
     def wait_blocking(self) -> None:
         """Block until there is something to do. A loop that is stuck does not keep us beyond the deadline."""
         waiter = ThreadWaiter("async for")
-        if self._must_wait(waiter):
-            remaining = self.scope.remaining
-            if not waiter.wait(None if remaining is None else remaining + FORSAKE):
-                self._forsake()
+        if self._must_wait(waiter) and not waiter.wait_until(self.scope.deadline):
+            self._forsake()
 
     async def wait(self) -> None:
         """Await until there is something to do."""
@@ -326,7 +323,7 @@ class _Run:
 
     def _forsake(self) -> None:
         for task in self._out:
-            if task.settle(TimedOut()) and not self._ordered:
+            if task.forsake() and not self._ordered:
                 self._ended.append(task)
 
     # -- on the loop

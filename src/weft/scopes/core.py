@@ -17,16 +17,13 @@ from weft.outcome import Cancelled, Failed, Ok, Outcome, TimedOut
 from weft.scopes.join import Count, Quorum, Verdict, verdict
 from weft.scopes.task import Task
 
-__all__ = ["FORSAKE", "Core"]
+__all__ = ["Core"]
 
 # The fate of a task whose coroutine has not taken its first step: one that is cancelled now never will.
 _UNSEEN = Cancelled("cancelled before it began")
 
 GRACE = 0.02
 """Seconds that async calls have to clean up after the deadline; then they are abandoned."""
-
-FORSAKE = 0.03
-"""Seconds after the deadline at which a thread stops waiting for a loop that is stuck itself."""
 
 
 class TaskWatcher(Protocol):

@@ -15,7 +15,7 @@ from weft.errors import DeadlineExceeded, ScopeClosed, TaskCancelled
 from weft.executors.loop import LoopExecutor
 from weft.outcome import Cancelled, Ok, Outcome, TimedOut
 from weft.scopes.body import Body
-from weft.scopes.core import FORSAKE, Core
+from weft.scopes.core import Core
 from weft.scopes.current import Bounded, current
 from weft.scopes.join import JoinName, Quorum, as_join, conclusion
 from weft.scopes.task import Task
@@ -143,7 +143,7 @@ class Scope:
 
     def new_task(self, call: Call[T], *, keep: bool) -> Task[T]:
         """Make the handle of a call that is to be launched here; kept ones are in `tasks`. (For batches.)"""
-        task = Task(call, self._give_up)
+        task = Task(call, self._give_up, deadline=self._deadline, allowed=self._allowed)
         if keep:
             self._tasks.append(task)
         return task
@@ -219,12 +219,11 @@ class Scope:
     def _wait_for(self, core: Core) -> bool:
         waiter = ThreadWaiter("async with weft.scope(...) as scope:")
         core.loop.post(_close, core, waiter.wake)
-        remaining = self.remaining
-        if waiter.wait(None if remaining is None else remaining + FORSAKE):
+        if waiter.wait_until(self._deadline):
             return True
         # The loop itself is stuck, in somebody's blocking code. We keep our deadline all the same.
         for task in self._tasks:
-            task.settle(TimedOut(self._allowed))
+            task.forsake()
         return False
 
     async def __aenter__(self) -> Self:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from weft.calls.call import Call
 from weft.clock import now
-from weft.outcome import Cancelled, Outcome
-from weft.scopes.waiting import LoopWaiter, ThreadWaiter, Waiter
+from weft.outcome import Cancelled, Outcome, TimedOut
+from weft.scopes.waiting import FORSAKE, LoopWaiter, ThreadWaiter, Waiter
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,6 +36,7 @@ class Task(Generic[T_co]):
 
     Attributes:
         call: what was started.
+        deadline: when it must be over, on `weft.clock`: its scope's; None: never.
         attempts: how often it has been tried.
         created_at: when it was started by the caller, on `weft.clock`, in seconds.
         started_at: when it began to run, or None.
@@ -43,13 +44,22 @@ class Task(Generic[T_co]):
     """
 
     __slots__ = (
-        "_give_up", "_outcome", "_waiters", "attempts", "call", "created_at", "ended_at", "fate", "running",
-        "started_at",
+        "_allowed", "_give_up", "_outcome", "_waiters", "attempts", "call", "created_at", "deadline", "ended_at",
+        "fate", "running", "started_at",
     )  # fmt: skip
 
-    def __init__(self, call: Call[T_co], give_up: "Callable[[Task[Any], Cancelled], object]") -> None:
+    def __init__(
+        self,
+        call: Call[T_co],
+        give_up: "Callable[[Task[Any], Cancelled], object]",
+        *,
+        deadline: float | None = None,
+        allowed: float | None = None,
+    ) -> None:
         self.call = call
         self._give_up = give_up
+        self.deadline = deadline
+        self._allowed = allowed
         self._outcome: Outcome[T_co] | None = None
         self._waiters: list[Waiter] = []
         self.attempts = 0
@@ -96,8 +106,7 @@ class Task(Generic[T_co]):
         if self._outcome is None:
             waiter = ThreadWaiter("await task")
             self.announce_to(waiter)
-            if not waiter.wait(timeout):
-                raise TimeoutError(f"{self.name} is not done after {timeout} s; it goes on")
+            self._wait(waiter, timeout)
         return cast("Outcome[T_co]", self._outcome).unwrap()
 
     def __await__(self) -> Generator[None, None, T_co]:
@@ -117,6 +126,18 @@ class Task(Generic[T_co]):
         # Between the append and this look the end may have come and found the list without us.
         if self._outcome is not None:
             waiter.wake()
+
+    def _wait(self, waiter: ThreadWaiter, timeout: float | None) -> None:
+        bounded = self.deadline is not None and (timeout is None or now() + timeout >= self.deadline + FORSAKE)
+        if timeout is None or bounded:
+            if not waiter.wait_until(self.deadline):
+                self.forsake()
+        elif not waiter.wait(timeout):
+            raise TimeoutError(f"{self.name} is not done after {timeout} s; it goes on")
+
+    def forsake(self) -> bool:
+        """End the call for its waiters, whose time is up while the loop is stuck; see `settle`. (For the scope.)"""
+        return self.settle(TimedOut(self._allowed))
 
     def settle(self, outcome: Outcome[Any]) -> bool:
         """End the call with this outcome, unless it has one; tell whether it counted. (For the scope.)"""

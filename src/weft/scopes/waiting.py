@@ -11,10 +11,14 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Protocol
 
+from weft.clock import now
 from weft.errors import WouldBlock
 from weft.executors.lending import lending
 
-__all__ = ["LoopWaiter", "ThreadWaiter", "Waiter", "refuse_to_block"]
+__all__ = ["FORSAKE", "LoopWaiter", "ThreadWaiter", "Waiter", "refuse_to_block"]
+
+FORSAKE = 0.03
+"""Seconds after the deadline at which a thread stops waiting for a loop that is stuck itself."""
 
 
 class Waiter(Protocol):
@@ -49,6 +53,10 @@ class ThreadWaiter:
             return True
         with lending():
             return self._lock.acquire(timeout=-1 if timeout is None else max(0.0, min(timeout, threading.TIMEOUT_MAX)))
+
+    def wait_until(self, deadline: float | None) -> bool:
+        """Block until `wake`, or until the deadline on `weft.clock` has passed and nobody told us: a loop is stuck."""
+        return self.wait(None if deadline is None else deadline + FORSAKE - now())
 
 
 class LoopWaiter:
