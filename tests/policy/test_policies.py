@@ -152,3 +152,9 @@ def test_a_negative_number_of_retries_is_refused():
     """It could only be a mistake."""
     with pytest.raises(InvalidValue, match="attempts=0"):
         Retry(attempts=-1)
+
+
+def test_retries_by_the_thousand_wait_no_longer_than_the_longest_wait():
+    """Doubling ends before the range of a float does."""
+    patient = Retry(attempts=10_000, backoff=0.1, longest=5)
+    assert patient.after(5_000, OSError(), remaining=math.inf, chance=1.0) == Wait(5)

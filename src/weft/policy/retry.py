@@ -12,6 +12,8 @@ from weft.policy.verdict import Stop, Verdict, Wait
 
 __all__ = ["Retry"]
 
+_DOUBLINGS = 1000  # more would leave the range of a float; by then `longest` has long ruled
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -39,7 +41,7 @@ class Retry:
         """Decide after the `failures`-th failure (from 1), with `remaining` seconds left and `chance` in 0..1."""
         if failures > self.attempts or not isinstance(error, self.on):
             return Stop(error)
-        wait = chance * min(self.longest, self.backoff * 2.0 ** (failures - 1))
+        wait = chance * min(self.longest, self.backoff * 2.0 ** min(failures - 1, _DOUBLINGS))
         if isinstance(error, Overloaded):
             wait = max(wait, error.retry_after)
         return Wait(wait) if wait < remaining else Stop(error)
