@@ -173,6 +173,18 @@ def test_hosts_without_calls_are_forgotten():
     assert limits.host("mine:80") is mine
 
 
+def test_hosts_with_calls_are_not_searched_again_for_each_new_one(monkeypatch):
+    """Where nothing can be forgotten, twenty thousand hosts cost a handful of searches, not one for each."""
+    searches = []
+    forget = Limits._forget_idle_hosts
+    monkeypatch.setattr(Limits, "_forget_idle_hosts", lambda limits: searches.append(True) or forget(limits))
+    limits = Limits(per_host=1, process=1, waiting=0)
+    for n in range(20_000):
+        limits.host(f"{n}:80").enter_nowait()
+    assert len(searches) < 5
+    assert len(list(limits)) == 20_001
+
+
 def test_a_limit_nobody_has_defined_is_told_with_the_known_ones():
     """A typing mistake fails that call, with the cure."""
     weft.limit("database", 1)

@@ -143,13 +143,14 @@ class Limits:
         self._waiting = waiting
         self._named: dict[str, Limit] = {}
         self._hosts: dict[str, Limit] = {}
+        self._most_hosts = _MOST_HOSTS
         self.process = Limit("process", process, waiting=waiting)
 
     def define(self, name: str, size: int, *, waiting: int | None = None, rate: Rate | None = None) -> Limit:
         """Set up a limit, or replace the one of that name; calls inside the old one are not counted by the new."""
         limit = Limit(name, size, waiting=self._waiting if waiting is None else waiting, rate=rate, defined=True)
-        table, key = (self._hosts, name[5:]) if name.startswith("host:") else (self._named, name)
         with self._lock:
+            table, key = (self._hosts, name[5:]) if name.startswith("host:") else (self._named, name)
             table[key] = limit
         return limit
 
@@ -170,13 +171,15 @@ class Limits:
         found = self._hosts.get(host)
         if found is None:
             with self._lock:
-                if len(self._hosts) >= _MOST_HOSTS:
+                if len(self._hosts) >= self._most_hosts:
                     self._forget_idle_hosts()
                 found = self._hosts.setdefault(host, Limit(f"host:{host}", self._per_host, waiting=self._waiting))
         return found
 
     def _forget_idle_hosts(self) -> None:
         self._hosts = {host: limit for host, limit in self._hosts.items() if limit.defined or not limit.idle}
+        # Doubled where few could be forgotten, so that the next search is as far away as it is long.
+        self._most_hosts = max(_MOST_HOSTS, 2 * len(self._hosts))
 
     def __iter__(self) -> Iterator[Limit]:
         with self._lock:
