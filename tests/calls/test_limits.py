@@ -221,3 +221,22 @@ def test_places_are_never_lost_between_loops_and_cancellations():
         list(pool.map(lambda _: asyncio.run(worker()), range(4)))
     statistics = limit.statistics()
     assert (statistics.inside, statistics.queued) == (0, 0)
+
+
+def test_who_has_waited_for_its_place_books_no_slot_beyond_its_deadline():
+    """The time spent in the waiting room counts: the call is refused at once, and the slot stays free for others."""
+
+    async def main():
+        weft.limit("api", 1, rate=weft.Rate(1, per=10))
+        async with weft.scope(join="settled") as around:
+            around.start(using("api", asyncio.sleep, 5))
+            await asyncio.sleep(1)
+            async with weft.scope(deadline=8, join="settled") as scope:
+                late = scope.start(using("api", asyncio.sleep, 0))
+            began = now()
+            await around.start(using("api", asyncio.sleep, 0))
+        return late, now() - began
+
+    late, waited = run_virtual(main())
+    assert isinstance(late.outcome, Refused)
+    assert waited == pytest.approx(5)

@@ -89,7 +89,7 @@ async def _attempt(call: Call[Any], progress: Progress, around: Surroundings) ->
     try:
         for limit in _limits(call, around.places):
             if not limit.enter_nowait():
-                await limit.enter(around.loop, around.owner, around.deadline - now())
+                await limit.enter(around.loop, around.owner, around.deadline)
             inside.append(limit)
         progress.attempts += 1
         if call.timeout is None:

@@ -62,11 +62,11 @@ class Limit:
         with self._lock:
             return self._bulkhead.admit()
 
-    async def enter(self, loop: LoopExecutor, owner: object, patience: float) -> None:
+    async def enter(self, loop: LoopExecutor, owner: object, deadline: float) -> None:
         """Take a place, waiting for one if the waiting room has a seat; give it back with `leave`.
 
         Raises:
-            Overloaded: the waiting room is full, or the rate's next slot is more than `patience` seconds away.
+            Overloaded: the waiting room is full, or the rate's next slot is later than `deadline` on `weft.clock`.
         """
         with self._lock:
             admitted = self._bulkhead.admit()
@@ -78,7 +78,7 @@ class Limit:
                 raise verdict.error
             await self._wait_for_place(ticket, owner)
         if self._rate is not None:
-            await self._wait_for_slot(self._rate, patience)
+            await self._wait_for_slot(self._rate, deadline)
 
     def leave(self) -> None:
         """Give the place back, to whoever waits for it first. Any thread."""
@@ -112,10 +112,11 @@ class Limit:
                 self.leave()
             raise
 
-    async def _wait_for_slot(self, rate: Rate, patience: float) -> None:
+    async def _wait_for_slot(self, rate: Rate, deadline: float) -> None:
         try:
             with self._lock:
-                verdict = rate.reserve(now(), patience)
+                began = now()  # the wait for the place is over: what is left is less than it was
+                verdict = rate.reserve(began, deadline - began)
             if isinstance(verdict, Stop):
                 raise verdict.error
             if isinstance(verdict, Wait):
