@@ -18,7 +18,7 @@ from weft.calls.call import Call, Place
 from weft.calls.limits import Limit
 from weft.calls.places import Places, Progress, WorkExecutor
 from weft.clock import now
-from weft.errors import Overloaded, WeftError
+from weft.errors import Overloaded, TaskCancelled, WeftError
 from weft.executors.loop import LoopExecutor
 from weft.executors.work import Work
 from weft.outcome import Failed, Ok, Outcome, Refused, TimedOut
@@ -148,9 +148,18 @@ async def _await(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     except asyncio.CancelledError as error:
         if _being_cancelled():
             raise
-        return Failed(error)
+        return _failed(error)
     except BaseException as error:  # noqa: BLE001 - SystemExit in a task must not end the loop
         return Failed(error)
+
+
+def _failed(error: BaseException) -> Failed:
+    if not isinstance(error, asyncio.CancelledError):
+        return Failed(error)
+    # Nobody has cancelled this call; raised as it is, the error would cancel whoever asks for the result.
+    told = TaskCancelled("the call ended itself by a CancelledError: something that it awaited had been cancelled")
+    told.__cause__ = error
+    return Failed(told)
 
 
 def _itself(coroutine: Any) -> Any:
@@ -177,7 +186,7 @@ async def _offload(executor: WorkExecutor, call: Call[Any], progress: Progress, 
     finally:
         if progress.started_at is None and work.started_at:
             progress.started_at = work.started_at
-    return Ok(work.value) if work.error is None else Failed(work.error)
+    return Ok(work.value) if work.error is None else _failed(work.error)
 
 
 def _tell(loop: LoopExecutor, ended: "asyncio.Future[None]", _: Work) -> None:
