@@ -261,8 +261,11 @@ class Scope:
         failures = core.failures if in_time else [TimedOut(self._allowed)]
         outcomes = [task.outcome for task in self._tasks if task.outcome is not None]
         error = conclusion(self._join, core.count, failures, outcomes, allowed=self._allowed)
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # its traceback holds this frame: kept, it would be a circle
 
     def _cut_short(self, core: Core) -> BaseException:
         if not isinstance(core.fate, TimedOut):
