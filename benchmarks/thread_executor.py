@@ -17,10 +17,14 @@ from harness import Report, cpus
 from weft.executors.threads import ThreadExecutor
 
 WORKERS = 8
-ROUNDS = 101
+GENERATIONS = 7
+ROUNDS = 15
+WARM_UP = 3
 ONE_BY_ONE = "one call after another"
 BATCHES = {("20 calls as a batch", 20): 1.8, ("1,000 calls as a batch", 1000): 8.0}
-MOVING = "Where a thread wakes decides more than what it runs: an idle CPU takes 25 µs or more to wake."
+MOVING = (
+    "It varies from run to run: where a thread wakes decides more than what it runs (an idle CPU takes 25 µs to wake)."
+)
 
 
 def no_op(number):
@@ -42,6 +46,9 @@ class Executor:
     def batch(self, calls):
         return list(self.pool.map(no_op, range(calls)))
 
+    def close(self):
+        self.pool.shutdown()
+
 
 class Pebble:
     name = "Pebble ThreadPool"
@@ -57,13 +64,18 @@ class Pebble:
     def batch(self, calls):
         return list(self.pool.map(no_op, range(calls)).result())
 
+    def close(self):
+        self.pool.close()
+        self.pool.join()
+
 
 class Async:
     """A library that brings threads to an event loop: measured inside its running loop."""
 
-    def __init__(self, name, call):
+    def __init__(self, name, call, close=None):
         self.name = name
         self.call = call
+        self.close_pool = close
         self.runner = asyncio.Runner()
 
     def one_by_one(self, calls):
@@ -79,6 +91,11 @@ class Async:
 
         return self.runner.run(main())
 
+    def close(self):
+        self.runner.close()
+        if self.close_pool is not None:
+            self.close_pool()
+
 
 def peers():
     pool = ThreadPoolExecutor(WORKERS)
@@ -89,7 +106,7 @@ def peers():
         Executor("ThreadPoolExecutor", ThreadPoolExecutor),
         Pebble(),
         Async("anyio.to_thread", lambda number: anyio.to_thread.run_sync(no_op, number, limiter=limiter)),
-        Async("asgiref.sync_to_async", in_thread),
+        Async("asgiref.sync_to_async", in_thread, pool.shutdown),
     ]
 
 
@@ -103,15 +120,22 @@ def timed(run, calls):
     return (time.perf_counter() - wall) / number * 1e6, (time.process_time() - cpu) / number * 1e6
 
 
-def in_turn(peers, measure, rounds=ROUNDS):
-    """Every peer once a round, each round beginning with another; the first three rounds warm up."""
-    figures = {peer.name: [] for peer in peers}
-    for number in range(rounds + 3):
-        first = number % len(peers)
-        for peer in peers[first:] + peers[:first]:
-            taken = measure(peer)
-            if number >= 3:
-                figures[peer.name].append(taken)
+def in_turn(measure):
+    """Every peer once a round, each round beginning with another.
+
+    All are made afresh a few times, because a thread tends to stay on the CPU on which it happens to begin.
+    """
+    figures = {}
+    for _ in range(GENERATIONS):
+        made = peers()
+        for number in range(-WARM_UP, ROUNDS):
+            first = number % len(made)
+            for peer in made[first:] + made[:first]:
+                taken = measure(peer)
+                if number >= 0:
+                    figures.setdefault(peer.name, []).append(taken)
+        for peer in made:
+            peer.close()
     return figures
 
 
@@ -124,17 +148,17 @@ def write_down(report, case, figures):
     return medians["weft.ThreadExecutor"], medians["ThreadPoolExecutor"]
 
 
-def batches(report, everyone, where):
+def batches(report, where):
     for (case, calls), least in BATCHES.items():
-        ours, theirs = write_down(report, case + where, in_turn(everyone, lambda peer, n=calls: timed(peer.batch, n)))
+        ours, theirs = write_down(report, case + where, in_turn(lambda peer, n=calls: timed(peer.batch, n)))
         ratio = theirs / ours
         what = f"{case}{where}: times as fast as ThreadPoolExecutor.map"
         report.ratio(what, ratio, f"at least {least}", met=ratio >= least)
 
 
-def one_by_one(report, everyone, where, note):
+def one_by_one(report, where, note):
     case = ONE_BY_ONE + where
-    ours, theirs = write_down(report, case, in_turn(everyone, lambda peer: timed(peer.one_by_one, 50)))
+    ours, theirs = write_down(report, case, in_turn(lambda peer: timed(peer.one_by_one, 50)))
     what = f"{case}: time against ThreadPoolExecutor.submit"
     report.ratio(what, ours / theirs, "at most 1", met=ours <= theirs, note=note)
 
@@ -147,10 +171,9 @@ def main():
     )
     free = os.sched_getaffinity(0)
     for where, usable, note in (", on one CPU", {cpus()[0]}, ""), ("", free, MOVING):
-        os.sched_setaffinity(0, usable)  # threads inherit it, hence the peers are made afresh
-        everyone = peers()
-        batches(report, everyone, where)
-        one_by_one(report, everyone, where, note)
+        os.sched_setaffinity(0, usable)  # the peers' threads inherit it
+        batches(report, where)
+        one_by_one(report, where, note)
     report.write()
 
 

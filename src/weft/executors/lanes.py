@@ -91,6 +91,7 @@ class Batch:
             end: when to raise TimeoutError, on the clock of `now`.
             keep: the executor, for as long as more rows may have to be fed to it.
         """
+        results = self.results
         try:
             for index in count():
                 if keep is not None:
@@ -98,7 +99,7 @@ class Batch:
                 if index == self.fed:
                     return
                 # No name is bound to a result: the reader's caller alone decides how long it lives.
-                yield self.results.pop(index) if index in self.results else self.wait_for(index, end)
+                yield results.pop(index) if index in results else self.wait_for(index, end)
         finally:
             self.rows.clear()
 
