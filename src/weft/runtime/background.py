@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from importlib import import_module
 
 from weft.executors.loop import LoopExecutor
@@ -35,7 +36,8 @@ class BackgroundLoop:
     """A thread that runs a loop until it is told to stop. `stop` may come from any thread."""
 
     def __init__(self, make: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        loop = make()
+        # In an empty context: the loop keeps the one it was made in, with the scope that was the first to need it.
+        loop = Context().run(make)
         self.executor = LoopExecutor(loop)
         self._stopping: asyncio.Future[float] = loop.create_future()
         self._thread = threading.Thread(target=self._run, name="weft-loop", daemon=True)
