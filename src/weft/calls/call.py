@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from weft.errors import InvalidCall, InvalidValue
@@ -125,10 +126,7 @@ def as_call(fn: Callable[..., Any] | Call[Any], args: tuple[Any, ...], kwargs: d
     """Make a call of a function and its arguments, or pass on one that is made already."""
     if isinstance(fn, Call):
         return replace(fn, args=fn.args + args, kwargs={**fn.kwargs, **kwargs}) if args or kwargs else fn
-    try:
-        place, name = _known(fn)
-    except TypeError:  # an unhashable callable
-        place, name = _look_at(fn)
+    place, name = _look_at(fn)
     return Call(fn, args, kwargs, place, name=name)
 
 
@@ -157,12 +155,15 @@ def _name(fn: Any) -> str:
 
 
 def _look_at(fn: Any) -> tuple[Place, str]:
+    # What most calls are is told by a glance. (A cache would be no faster, and keep alive what closures hold.)
+    function = fn.__func__ if type(fn) is MethodType else fn
+    if type(function) is FunctionType:
+        if function.__code__.co_flags & inspect.CO_COROUTINE:
+            return Place.LOOP, function.__qualname__
+        if not function.__dict__:
+            return Place.THREAD, function.__qualname__
     _refuse_uncallable(fn)
     if isinstance(fn, cpu):
         return Place.PROCESS, _name(fn)
     asynchronous = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004 - the method itself is looked at
     return (Place.LOOP if asynchronous else Place.THREAD), _name(fn)
-
-
-# Looking at a function costs more than the rest of its start; the cache is small, so that it keeps little alive.
-_known = functools.lru_cache(maxsize=512)(_look_at)
