@@ -1,23 +1,36 @@
 """Runs `weft check`: from addresses through `weft.map` to a view and a tally, a bounded number at any time."""
 
 import argparse
+import os
 import shutil
+import stat
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 
+from weft.calls.call import call as make_call
+from weft.cli.arriving import Arriving, lines_of
 from weft.cli.descriptors import make_room_for
 from weft.cli.output import Style, say, speaks_unicode, wants_color, write, write_lines_at_once
 from weft.cli.probe import Probe
 from weft.cli.results import Reading, Result, as_csv, as_json, as_row, csv_header, result_of
 from weft.cli.tally import Tally, report, summary_line
-from weft.cli.targets import Target, count_lines, from_arguments, from_lines, open_lines, refuse_unreadable
+from weft.cli.targets import (
+    Target,
+    count_lines,
+    from_arguments,
+    from_lines,
+    open_lines,
+    refuse_unreadable,
+    standard_input,
+)
 from weft.cli.views import Lines, Ticker, View
 from weft.clock import now
 from weft.runtime.face import map as weft_map
 from weft.runtime.process import close, configure
+from weft.scopes.task import Task
 
 __all__ = ["check", "pump"]
 
@@ -62,7 +75,7 @@ def check(args: argparse.Namespace) -> int:
 
 def pump(
     probe: Callable[[Target], Awaitable[Reading]],
-    targets: Iterable[Target],
+    targets: Iterable[Target] | Arriving,
     tally: Tally,
     view: View,
     args: argparse.Namespace,
@@ -71,10 +84,15 @@ def pump(
     began = now()
     # The engine's own timeout comes first, because it knows what was waited for; this one is for all else.
     timeout = args.timeout + _BACKSTOP
-    tasks = weft_map(
-        probe, targets, limit=args.limit, deadline=args.deadline, timeout=timeout, retry=args.retries or None
-    )
-    for task in tasks.as_completed():
+    retry = args.retries or None
+    tasks: Iterable[Task[Reading]]
+    if isinstance(targets, Arriving):
+        call = make_call(probe).using(timeout=timeout, retry=retry)
+        tasks = targets.checked(call, limit=args.limit, deadline=args.deadline)
+    else:
+        batch = weft_map(probe, targets, limit=args.limit, deadline=args.deadline, timeout=timeout, retry=retry)
+        tasks = batch.as_completed()
+    for task in tasks:
         result = result_of(task)
         tally.add(result)
         view.show(result)
@@ -82,15 +100,16 @@ def pump(
         tally.stopped = "deadline"
 
 
-def _targets(args: argparse.Namespace, stack: ExitStack) -> tuple[Iterable[Target], int | None]:
+def _targets(args: argparse.Namespace, stack: ExitStack) -> tuple[Iterable[Target] | Arriving, int | None]:
     if args.urls and args.urls != ["-"]:
         targets = from_arguments(args.urls)
         return targets, len(targets)
     name = args.file or "-"
-    file = open_lines(name)
-    if name != "-":
-        stack.enter_context(file)
-    return from_lines(file), count_lines(name)
+    if name == "-":
+        descriptor = standard_input()
+        lines = lines_of(descriptor)
+        return (from_lines(lines) if stat.S_ISREG(os.fstat(descriptor).st_mode) else Arriving(lines)), None
+    return from_lines(stack.enter_context(open_lines(name))), count_lines(name)
 
 
 def _view(args: argparse.Namespace, tally: Tally) -> View:

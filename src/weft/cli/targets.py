@@ -10,7 +10,16 @@ from weft.cli.parsing import UsageError
 from weft.http.errors import InvalidURL
 from weft.http.url import target
 
-__all__ = ["Target", "address", "count_lines", "from_arguments", "from_lines", "open_lines", "refuse_unreadable"]
+__all__ = [
+    "Target",
+    "address",
+    "count_lines",
+    "from_arguments",
+    "from_lines",
+    "open_lines",
+    "refuse_unreadable",
+    "standard_input",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +66,26 @@ def from_lines(lines: Iterable[str]) -> Iterator[Target]:
 
 
 def open_lines(name: str) -> TextIO:
-    """Open a file of addresses, or standard input for `-`.
+    """Open a file of addresses.
 
     Raises:
         UsageError: it cannot be read.
     """
-    if name == "-":
-        return sys.stdin
     try:
         return Path(name).open(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise UsageError(f"check: --file {name}: {error.strerror}") from error
+
+
+def standard_input() -> int:
+    """The descriptor of standard input.
+
+    Raises:
+        UsageError: it is closed.
+    """
+    if sys.stdin is None:
+        raise UsageError("check: standard input is closed: write weft check - < FILE, or weft check --file FILE")
+    return sys.stdin.fileno()
 
 
 def refuse_unreadable(option: str, name: str) -> None:
