@@ -354,8 +354,14 @@ class _Run:
 
     def _worth_waking(self) -> bool:
         if self._each:
-            return not self._ordered or self._order[0].done
+            return not self._ordered or self._head_has_ended()
         return self._unfinished == 0 or (len(self._stock) <= self._low and not self._exhausted)
+
+    def _head_has_ended(self) -> bool:
+        try:
+            return self._order[0].done
+        except IndexError:  # the consumer saw the end before we tell of it, and has taken the last
+            return False
 
 
 def _send(steps: Steps, answer: Any) -> "Step | Task[Any] | None":
