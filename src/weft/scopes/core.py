@@ -37,6 +37,7 @@ class Core:
 
     Attributes:
         fate: what calls cancelled from now on will have come to; None while the scope is in good order.
+        interrupted: whether the scope around this one has cancelled it.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Core:
         self.failures: list[Outcome[Any]] = []
         self.fate: Outcome[Any] | None = None
         self.ended = False
+        self.interrupted = False
         self.on_ended: list[Callable[[], object]] = []
         self.on_trouble: Callable[[], object] | None = None
         self.on_task: TaskWatcher | None = None
@@ -86,7 +88,7 @@ class Core:
     def adopt(self, child: "Core") -> None:
         """Cancel that core, on its own loop, when this one is cancelled."""
         if self.fate is not None or self.ended:
-            child.loop.post(child.cancel, self.fate or Cancelled("the scope around it had ended"))
+            child.loop.post(child.interrupt, self.fate or Cancelled("the scope around it had ended"))
             return
         self._children.add(child)
         child.loop.post(child.on_ended.append, lambda: self.loop.post(self._children.discard, child))
@@ -114,9 +116,14 @@ class Core:
         for task in list(self._live):
             self._cancel_one(task, fate)
         for child in list(self._children):
-            child.loop.post(child.cancel, fate)
+            child.loop.post(child.interrupt, fate)
         if trouble:
             self._cut_block()
+
+    def interrupt(self, fate: Outcome[Any]) -> None:
+        """Cancel on behalf of the scope around this one."""
+        self.interrupted = not self.ended and self.fate is None
+        self.cancel(fate)
 
     def cancel_task(self, task: Task[Any], fate: Outcome[Any]) -> None:
         """Cancel one call, if it is under way."""

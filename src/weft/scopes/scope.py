@@ -261,6 +261,8 @@ class Scope:
         failures = core.failures if in_time else [TimedOut(self._allowed)]
         outcomes = [task.outcome for task in self._tasks if task.outcome is not None]
         error = conclusion(self._join, core.count, failures, outcomes, allowed=self._allowed)
+        if error is None and core.interrupted and self._join == as_join("all"):
+            error = TaskCancelled("not every call succeeded, because the scope around theirs was cancelled")
         try:
             if error is not None:
                 raise error
