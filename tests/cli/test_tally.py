@@ -61,6 +61,11 @@ def test_the_report_tells_the_gain():
     assert "p50 1.00 s" in said
 
 
+def test_no_gain_is_told_where_there_is_none():
+    """Checks that came one after the other, as lines of a slow pipe do, are not called 0.1 times faster."""
+    assert "faster" not in text(tally_of(fine(start=0.0, seconds=0.1), fine(start=1.9, seconds=0.1)))
+
+
 def test_the_slowest_have_a_waterfall():
     """The slowest are drawn with their phases; there is a legend."""
     said = text(tally_of(fine(), missing(), dead()))

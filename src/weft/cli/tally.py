@@ -116,7 +116,7 @@ def _times(tally: Tally, style: Style) -> list[str]:
     lines = [f"  {style('time ', 'dim')}  {'   '.join(shown)}"]
     rate = summary.calls / summary.wall if summary.wall else 0.0
     lines.append(f"  {style('speed', 'dim')}  {rate:,.0f} sites/s, {size(tally.received)} received")
-    if summary.speed_up is not None and summary.calls > 1:
+    if summary.speed_up is not None and summary.speed_up > 1:  # one after the other, or waiting for input: no gain
         gain = style(f"{summary.speed_up:.1f} times faster", "bold")
         lines.append(f"         up to {gain} than one after the other ({duration(summary.busy)})")
     return lines
