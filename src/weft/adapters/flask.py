@@ -8,6 +8,7 @@ Weft(app, deadline=10.0)          # or, with an app factory: weft = Weft(deadlin
 """
 
 import logging
+from functools import partial
 from typing import Any
 
 import flask.globals
@@ -70,15 +71,15 @@ class Weft:
         _configure(app)
         http.load()
         background.load(uvloop=configure().uvloop)
-        app.before_request(_enter)
+        app.before_request(partial(_enter, app))
         app.teardown_request(_leave)
         for kind in (Overloaded, DeadlineExceeded, ExceptionGroup):
             if kind not in app.error_handler_spec[None][None]:
                 app.register_error_handler(kind, _answer)
 
 
-def _enter() -> None:
-    scope = RequestScope(flask.globals.current_app.config["WEFT_DEADLINE"])
+def _enter(app: Flask) -> None:
+    scope = RequestScope(app.config["WEFT_DEADLINE"])
     # Kept with this context and not in `g`, which the copies made by `copy_current_request_context` share.
     setattr(_context, _HERE, scope)
     scope.open(None)
