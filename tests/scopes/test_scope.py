@@ -10,7 +10,11 @@ import pytest
 
 import weft
 from weft.clock import now
+from weft.executors.loop import LoopExecutor
 from weft.outcome import Cancelled, Failed, Ok, Refused, TimedOut
+from weft.runtime import process
+from weft.scopes.core import Core
+from weft.scopes.join import as_join
 from weft.testing.clock import run_virtual, virtual_clock
 
 
@@ -663,3 +667,18 @@ def test_a_scope_with_500_calls_does_not_starve_one_with_two():
             gate.set()
     assert max(place for place, who in enumerate(order) if who == "small") <= 4
     assert len(order) == 502
+
+
+def test_a_closed_loop_of_an_inner_scope_does_not_keep_the_others_waiting():
+    """Cancelling a scope goes past inner scopes whose loop is gone, and reaches those that are still there."""
+    gone = asyncio.new_event_loop()
+
+    async def main():
+        async with weft.scope(join="settled") as outer:
+            waiting = outer.start(forever)
+            outer.core.adopt(Core(LoopExecutor(gone), process.runtime(), as_join("all"), until=None, allowed=None))
+            gone.close()
+            outer.cancel()
+        return waiting.outcome
+
+    assert isinstance(asyncio.run(main()), Cancelled)

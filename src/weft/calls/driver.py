@@ -8,17 +8,15 @@ import asyncio
 import inspect
 import random
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 from weft.calls.call import Call, Place
 from weft.calls.limits import Limit
 from weft.calls.places import Places, Progress, WorkExecutor
 from weft.clock import now
-from weft.errors import Overloaded, TaskCancelled, WeftError
+from weft.errors import Overloaded, TaskCancelled
 from weft.executors.loop import LoopExecutor
 from weft.executors.work import Work
 from weft.outcome import Failed, Ok, Outcome, Refused, TimedOut
@@ -173,7 +171,10 @@ def _being_cancelled() -> bool:
 
 async def _offload(executor: WorkExecutor, call: Call[Any], progress: Progress, around: Surroundings) -> Result:
     ended = around.loop.loop.create_future()
-    tell = partial(_tell, around.loop, ended)
+
+    def tell(_: Work) -> None:
+        around.loop.post_if_open(_settle, ended)
+
     # Copied: the driver's own context may not be entered twice, and an abandoned thread keeps it.
     context = copy_context() if call.place is Place.THREAD else None
     work = Work(call.fn, call.args, call.kwargs, tell, context=context, owner=around.owner, label=call.name)
@@ -187,11 +188,6 @@ async def _offload(executor: WorkExecutor, call: Call[Any], progress: Progress, 
         if progress.started_at is None and work.started_at:
             progress.started_at = work.started_at
     return Ok(work.value) if work.error is None else _failed(work.error)
-
-
-def _tell(loop: LoopExecutor, ended: "asyncio.Future[None]", _: Work) -> None:
-    with suppress(WeftError):  # the loop is gone, and with it everybody who waited
-        loop.post(_settle, ended)
 
 
 def _settle(ended: "asyncio.Future[None]") -> None:

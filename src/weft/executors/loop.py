@@ -8,6 +8,7 @@ import asyncio
 from asyncio.events import _get_running_loop as running_loop  # the public spelling raises where we only ask
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
@@ -50,6 +51,11 @@ class LoopExecutor:
         if not self._woken or self.loop.is_closed():
             self._woken = True
             self._wake()
+
+    def post_if_open(self, fn: Callable[..., object], *args: Any) -> None:
+        """`post`, for what is of no concern once the loop is closed, and everybody who waited there gone."""
+        with suppress(WeftError):
+            self.post(fn, *args)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> "asyncio.Task[Any]":
         """Run a coroutine as a task of this loop, in the given context."""

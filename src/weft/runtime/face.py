@@ -13,7 +13,7 @@ from weft.runtime.process import runtime
 from weft.runtime.runtime import RuntimeStatistics
 from weft.scopes.arrivals import Arrivals
 from weft.scopes.batch import Batch, Plan
-from weft.scopes.join import JoinName, Quorum, as_join
+from weft.scopes.join import Join, JoinName, as_join
 from weft.scopes.scope import Scope
 from weft.scopes.task import Task
 from weft.scopes.waiting import refuse_to_block
@@ -27,7 +27,7 @@ Input = Iterable[Any] | AsyncIterable[Any]
 _AT_ONCE = 100  # calls of one `map` under way, unless it says otherwise
 
 
-def scope(*, deadline: float | None = None, join: JoinName | Quorum = "all", name: str = "") -> Scope:
+def scope(*, deadline: float | None = None, join: JoinName | Join = "all", name: str = "") -> Scope:
     """Open a scope: `with weft.scope(deadline=2.0) as scope:` in a thread, `async with` in a coroutine.
 
     Args:
@@ -97,7 +97,7 @@ def map(
     *more: Input,
     deadline: float | None = None,
     limit: int | str | Limit | None = _AT_ONCE,
-    join: Literal["all", "first"] | Quorum,
+    join: Literal["all", "first"] | Join,
     timeout: float | None = None,
     retry: Retry | int | None = None,
 ) -> Batch[T, list[T]]: ...
@@ -121,7 +121,7 @@ def map(
     *more: Input,
     deadline: float | None = None,
     limit: int | str | Limit | None = _AT_ONCE,
-    join: Literal["all", "first"] | Quorum,
+    join: Literal["all", "first"] | Join,
     timeout: float | None = None,
     retry: Retry | int | None = None,
 ) -> Batch[T, list[T]]: ...
@@ -134,7 +134,7 @@ def map(
     *more: Input,
     deadline: float | None = None,
     limit: int | str | Limit | None = _AT_ONCE,
-    join: JoinName | Quorum = "settled",
+    join: JoinName | Join = "settled",
     timeout: float | None = None,
     retry: Retry | int | None = None,
 ) -> Batch[Any, Any]:
@@ -170,7 +170,7 @@ def map(
 def gather(
     *calls: Call[Any] | Callable[[], Any],
     deadline: float | None = None,
-    join: JoinName | Quorum = "all",
+    join: JoinName | Join = "all",
 ) -> Batch[Any, list[Any]]:
     """Make different calls at once: `user, feed = weft.gather(weft.call(load_user, 42), fetch_feed).result()`.
 
@@ -227,7 +227,7 @@ def _batch(
     calls: Iterable[Call[Any]] | AsyncIterable[Call[Any]],
     at_once: int | None,
     deadline: float | None,
-    join: JoinName | Quorum,
+    join: JoinName | Join,
     *,
     sized: bool,
 ) -> Batch[Any, Any]:
@@ -238,7 +238,7 @@ def _batch(
     return Batch(Plan(calls, at_once, sized), scope=_scope_for(deadline), join=wanted, pick=pick)
 
 
-def _scope_for(deadline: float | None) -> Callable[[Quorum], Scope]:
+def _scope_for(deadline: float | None) -> Callable[[Join], Scope]:
     Scope(runtime(), deadline=deadline)  # an impossible deadline is told here, where it was written
     return lambda join: Scope(runtime(), deadline=deadline, join=join, ambient=False)
 

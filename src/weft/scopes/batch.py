@@ -16,7 +16,7 @@ from weft.calls.call import Call
 from weft.errors import InvalidCall
 from weft.outcome import Ok, Outcome
 from weft.scopes.current import current
-from weft.scopes.join import Quorum, as_join
+from weft.scopes.join import Join, as_join
 from weft.scopes.scope import Scope
 from weft.scopes.task import Task
 from weft.scopes.waiting import LoopWaiter, ThreadWaiter, Waiter, refuse_to_block
@@ -74,8 +74,8 @@ class Batch(Generic[T, R_co]):
         self,
         plan: Plan,
         *,
-        scope: Callable[[Quorum], Scope],
-        join: Quorum,
+        scope: Callable[[Join], Scope],
+        join: Join,
         pick: Callable[[list[Task[T]]], R_co],
     ) -> None:
         self._plan = plan
@@ -159,7 +159,7 @@ class Batch(Generic[T, R_co]):
                     yield cast("Task[T]", step)
                 step = _send(steps, answer)
 
-    def _collect(self, join: Quorum) -> list[Task[T]]:
+    def _collect(self, join: Join) -> list[Task[T]]:
         refuse_to_block("await weft.map(...)")
         if self._collected is None:
             run = _Run(self._begin(join), self._plan, ordered=True, each=False)
@@ -172,7 +172,7 @@ class Batch(Generic[T, R_co]):
             self._collected = [task async for task in self._stream_async(run)]
         return self._pick(self._collected)
 
-    def _begin(self, join: Quorum) -> Scope:
+    def _begin(self, join: Join) -> Scope:
         if self._begun:
             raise InvalidCall("this batch has been consumed: keep its results, or make a new one with weft.map(...)")
         self._begun = True

@@ -7,6 +7,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from typing import Any, Protocol
 
 from weft.calls.driver import Surroundings, perform
@@ -14,7 +15,7 @@ from weft.calls.places import Places
 from weft.clock import now
 from weft.executors.loop import LoopExecutor
 from weft.outcome import Cancelled, Failed, Ok, Outcome, TimedOut
-from weft.scopes.join import Count, Quorum, Verdict, verdict
+from weft.scopes.join import Count, Join, Verdict, verdict
 from weft.scopes.task import Task
 
 __all__ = ["Core"]
@@ -41,7 +42,7 @@ class Core:
     """
 
     def __init__(
-        self, loop: LoopExecutor, places: Places, join: Quorum, *, until: float | None, allowed: float | None
+        self, loop: LoopExecutor, places: Places, join: Join, *, until: float | None, allowed: float | None
     ) -> None:
         self.loop = loop
         self.join = join
@@ -88,10 +89,11 @@ class Core:
     def adopt(self, child: "Core") -> None:
         """Cancel that core, on its own loop, when this one is cancelled."""
         if self.fate is not None or self.ended:
-            child.loop.post(child.interrupt, self.fate or Cancelled("the scope around it had ended"))
+            child.loop.post_if_open(child.interrupt, self.fate or Cancelled("the scope around it had ended"))
             return
         self._children.add(child)
-        child.loop.post(child.on_ended.append, lambda: self.loop.post(self._children.discard, child))
+        leave = partial(self.loop.post_if_open, self._children.discard, child)
+        child.loop.post_if_open(child.on_ended.append, leave)
 
     async def _drive(self, task: Task[Any]) -> None:
         task.fate = None  # from here on, a cancellation is seen by the code below
@@ -116,7 +118,7 @@ class Core:
         for task in list(self._live):
             self._cancel_one(task, fate)
         for child in list(self._children):
-            child.loop.post(child.interrupt, fate)
+            child.loop.post_if_open(child.interrupt, fate)
         if trouble:
             self._cut_block()
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from weft.errors import DeadlineExceeded, InvalidCall, InvalidValue
 from weft.outcome import Cancelled, Ok, Outcome, TimedOut
 
-__all__ = ["Count", "Join", "JoinName", "Quorum", "Verdict", "as_join", "conclusion", "quorum", "verdict"]
+__all__ = ["Count", "Join", "JoinName", "Verdict", "as_join", "conclusion", "quorum", "verdict"]
 
 JoinName: TypeAlias = Literal["all", "settled", "first"]
 
@@ -35,7 +35,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Quorum:
+class Join:
     """`needed` successes are enough; None: every call must succeed. `strict` joins raise, the settled one does not."""
 
     name: str
@@ -43,12 +43,10 @@ class Quorum:
     strict: bool = True
 
 
-Join: TypeAlias = Quorum
-
-_JOINS = {"all": Quorum("all", None), "settled": Quorum("settled", None, strict=False), "first": Quorum("first", 1)}
+_JOINS = {"all": Join("all", None), "settled": Join("settled", None, strict=False), "first": Join("first", 1)}
 
 
-def quorum(needed: int) -> Quorum:
+def quorum(needed: int) -> Join:
     """The join that is content with `needed` successes, cancels the rest, and fails as soon as they are out of reach.
 
     Raises:
@@ -58,23 +56,23 @@ def quorum(needed: int) -> Quorum:
         raise InvalidCall(f"a quorum of {needed!r} is not a number of calls: write weft.quorum(2)")
     if needed < 1:
         raise InvalidValue(f"a quorum of {needed} is met by nothing: write weft.quorum(1) or more")
-    return Quorum(f"quorum of {needed}", needed)
+    return Join(f"quorum of {needed}", needed)
 
 
-def as_join(join: JoinName | Quorum) -> Quorum:
+def as_join(join: JoinName | Join) -> Join:
     """Find the join meant by a name.
 
     Raises:
         InvalidValue: there is none of that name.
     """
-    if isinstance(join, Quorum):
+    if isinstance(join, Join):
         return join
     if join not in _JOINS:
         raise InvalidValue(f"there is no join {join!r}: write 'all', 'settled', 'first' or weft.quorum(k)")
     return _JOINS[join]
 
 
-def verdict(join: Quorum, count: Count) -> Verdict:
+def verdict(join: Join, count: Count) -> Verdict:
     """Decide, after a call has ended or the scope has closed, whether the rest is still wanted."""
     if not join.strict:
         return Verdict.KEEP
@@ -87,7 +85,7 @@ def verdict(join: Quorum, count: Count) -> Verdict:
 
 
 def conclusion(
-    join: Quorum,
+    join: Join,
     count: Count,
     failures: Sequence[Outcome[Any]],
     outcomes: Sequence[Outcome[Any]],
@@ -120,7 +118,7 @@ def _too_late(late: int, outcomes: Sequence[Outcome[Any]], allowed: float | None
     return error
 
 
-def _group(join: Quorum, count: Count, failures: Sequence[Outcome[Any]]) -> BaseExceptionGroup[BaseException]:
+def _group(join: Join, count: Count, failures: Sequence[Outcome[Any]]) -> BaseExceptionGroup[BaseException]:
     errors = [outcome.as_error() for outcome in failures if not isinstance(outcome, Ok)]
     total = count.ok + count.bad
     wanted = "" if join.needed is None else f", and {join.needed} had to succeed"

@@ -17,7 +17,7 @@ from weft.outcome import Cancelled, Ok, Outcome, TimedOut
 from weft.scopes.body import Body
 from weft.scopes.core import Core
 from weft.scopes.current import Bounded, current
-from weft.scopes.join import JoinName, Quorum, as_join, conclusion
+from weft.scopes.join import Join, JoinName, as_join, conclusion
 from weft.scopes.task import Task
 from weft.scopes.waiting import ThreadWaiter, refuse_to_block
 
@@ -64,7 +64,7 @@ class Scope:
         places: Places,
         *,
         deadline: float | None = None,
-        join: JoinName | Quorum = "all",
+        join: JoinName | Join = "all",
         name: str = "",
         ambient: bool = True,
     ) -> None:
