@@ -83,6 +83,7 @@ def _section(result: dict[str, Any]) -> str:
          f"{figure(row['min'])} to {figure(row['max'])}", str(row["runs"])]
         for row in result["rows"]
     ]  # fmt: skip
+    picture = result.get("picture")
     ratios = [[r["what"], figure(r["value"]), r["target"], _verdict(r), r["note"]] for r in result["ratios"]]
     return "\n".join([
         f"## {heading(result['name'])}",
@@ -92,6 +93,7 @@ def _section(result: dict[str, Any]) -> str:
         f"Measured on {result['date']}, Python {result['python']}, {result['machine']}.",
         "",
         *table(["what", "measured", "promised", "kept", "note"], ratios),
+        *([f"![{picture['says']}]({picture['file']})", ""] if picture else []),
         *table(["case", "who", "metric", "median", "from, to", "runs"], rows),
     ])  # fmt: skip
 
