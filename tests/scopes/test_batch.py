@@ -300,11 +300,22 @@ def test_first_raises_when_all_fail():
 
 def test_first_raises_at_the_deadline():
     """When nobody succeeded in time."""
+    begun = threading.Semaphore(0)
+
+    async def wait():
+        begun.release()
+        await forever()
+
+    def pass_time(clock):
+        for _ in range(2):
+            begun.acquire()
+        clock.advance(2)
+
     with virtual_clock() as clock:
-        helper = threading.Timer(0, clock.advance, [2])
+        helper = threading.Thread(target=pass_time, args=(clock,))
         helper.start()
         with pytest.raises(weft.DeadlineExceeded):
-            weft.first(forever, forever, deadline=1).result()
+            weft.first(wait, wait, deadline=1).result()
         helper.join()
 
 

@@ -37,6 +37,25 @@ def test_time_stands_still_by_itself():
         assert task.done
 
 
+def test_a_thread_waits_in_virtual_time_too():
+    """A deadline of 10 ms does not pass for a thread that waits for longer in truth, while the clock stands still."""
+
+    def wait():
+        with pytest.raises(weft.DeadlineExceeded):
+            task.result()
+
+    with virtual_clock() as clock, weft.scope(deadline=0.01, join="settled") as scope:
+        task = scope.start(asyncio.Event().wait)
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        assert not task.done
+        clock.advance(0.01)
+        waiting.join(5)
+        assert not waiting.is_alive()
+
+
 def test_a_coroutine_leaps_over_its_waits():
     """`run_virtual` is asyncio.run without the waiting."""
 
