@@ -682,3 +682,16 @@ def test_a_closed_loop_of_an_inner_scope_does_not_keep_the_others_waiting():
         return waiting.outcome
 
     assert isinstance(asyncio.run(main()), Cancelled)
+
+
+def test_asking_again_and_again_leaves_nothing_behind():
+    """A task that is polled keeps no memory of those who have gone."""
+    gate = threading.Event()
+    with weft.scope(deadline=10) as scope:
+        task = scope.start(gate.wait)
+        for _ in range(5):
+            with pytest.raises(TimeoutError, match="it goes on"):
+                task.result(timeout=0.001)
+        assert task._waiters == []
+        gate.set()
+    assert task.result() is True

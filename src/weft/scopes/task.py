@@ -133,6 +133,7 @@ class Task(Generic[T_co]):
             if not waiter.wait_until(self.deadline):
                 self.forsake()
         elif not waiter.wait(timeout):
+            self._forget(waiter)  # who asks again and again does not stand in line again and again
             raise TimeoutError(f"{self.name} is not done after {timeout} s; it goes on")
 
     def forsake(self) -> bool:
@@ -146,9 +147,15 @@ class Task(Generic[T_co]):
                 return False
             self.ended_at = now()
             self._outcome = outcome
-        for waiter in self._waiters:
+            waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
             waiter.wake()
         return True
+
+    def _forget(self, waiter: Waiter) -> None:
+        with _ending:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     def __repr__(self) -> str:
         state = "under way" if self._outcome is None else type(self._outcome).__name__
