@@ -695,3 +695,17 @@ def test_asking_again_and_again_leaves_nothing_behind():
         assert task._waiters == []
         gate.set()
     assert task.result() is True
+
+
+def test_an_outer_scope_does_not_remember_inner_ones_that_have_ended():
+    """A hundred inner scopes of a long one leave nothing behind, also where the end comes before the greeting."""
+
+    async def main():
+        async with weft.scope() as outer:
+            for _ in range(100):
+                async with weft.scope() as inner:
+                    inner.start(double, 1)
+            outer.core.adopt(inner.core)  # a greeting from another loop can be this late
+            return set(outer.core._children)
+
+    assert asyncio.run(main()) == set()

@@ -41,7 +41,7 @@ class Body:
         outside: BaseException | None = None
         while not core.ended:
             waiter = LoopWaiter()
-            core.on_ended.append(waiter.wake)
+            core.when_ended(waiter.wake)
             try:
                 await waiter
             except asyncio.CancelledError as error:

@@ -51,7 +51,7 @@ class Core:
         self.fate: Outcome[Any] | None = None
         self.ended = False
         self.interrupted = False
-        self.on_ended: list[Callable[[], object]] = []
+        self._on_ended: list[Callable[[], object]] = []
         self.on_trouble: Callable[[], object] | None = None
         self.on_task: TaskWatcher | None = None
         self._until = math.inf if until is None else until
@@ -93,7 +93,7 @@ class Core:
             return
         self._children.add(child)
         leave = partial(self.loop.post_if_open, self._children.discard, child)
-        child.loop.post_if_open(child.on_ended.append, leave)
+        child.loop.post_if_open(child.when_ended, leave)
 
     async def _drive(self, task: Task[Any]) -> None:
         task.fate = None  # from here on, a cancellation is seen by the code below
@@ -161,6 +161,13 @@ class Core:
         if cut is not None:
             cut()
 
+    def when_ended(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called at the end of the scope, or now if that has been."""
+        if self.ended:
+            tell()
+        else:
+            self._on_ended.append(tell)
+
     def _cancel_one(self, task: Task[Any], fate: Outcome[Any]) -> None:
         running, unseen = task.running, task.fate is _UNSEEN
         task.fate = fate
@@ -206,7 +213,7 @@ class Core:
         for timer in (self._timer, self._bell):
             if timer is not None:
                 timer.cancel()
-        for tell in self.on_ended:
+        for tell in self._on_ended:
             tell()
 
     def _orphan(self, running: "asyncio.Task[Any]") -> None:

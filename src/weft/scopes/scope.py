@@ -278,5 +278,5 @@ class Scope:
 
 
 def _close(core: Core, tell: Callable[[], object]) -> None:
-    core.on_ended.append(tell)
+    core.when_ended(tell)
     core.close()
