@@ -68,14 +68,12 @@ class Limit:
         Raises:
             Overloaded: the waiting room is full, or the rate's next slot is later than `deadline` on `weft.clock`.
         """
+        ticket = (loop, loop.loop.create_future())
         with self._lock:
-            admitted = self._bulkhead.admit()
-            if not admitted:
-                ticket = (loop, loop.loop.create_future())
-                verdict = self._bulkhead.enter(ticket, owner)
-        if not admitted:
-            if isinstance(verdict, Stop):
-                raise verdict.error
+            verdict = self._bulkhead.enter(ticket, owner)
+        if isinstance(verdict, Stop):
+            raise verdict.error
+        if isinstance(verdict, Wait):
             await self._wait_for_place(ticket, owner)
         if self._rate is not None:
             await self._wait_for_slot(self._rate, deadline)

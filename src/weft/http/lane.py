@@ -10,7 +10,6 @@ import pycurl
 from weft.http.codes import error_of
 from weft.http.errors import EngineClosed, HTTPError, ReadTimeout
 from weft.http.outgoing import Request
-from weft.http.spares import Spares
 from weft.http.transfer import Kind, StreamTransfer, Transfer, kind_of
 from weft.http.watch import make_watch
 
@@ -44,7 +43,6 @@ class Lane:
         self._tally = tally
         self._running: dict[Any, Transfer] = {}
         self._idle: dict[Kind, list[Transfer]] = {}
-        self._spares = Spares()
         self._kept = 0
         self._alive = 0  # transfers that libcurl counts as running; fewer than it says means that some have ended
         self._closed = False
@@ -80,7 +78,6 @@ class Lane:
             self._kept -= 1
         else:
             transfer = Transfer(kind)
-        transfer.connect_afresh(self._spares.none_for(request, len(self._running)))
         self._run(transfer, request, future)
         return transfer
 
@@ -241,7 +238,6 @@ class Lane:
             transfer.fail(future, error)
         else:
             self._tally.succeeded += 1
-            self._spares.add(transfer.request)
             if not transfer.reusable or not future.done():
                 transfer.succeed(future)
 

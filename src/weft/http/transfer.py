@@ -48,7 +48,6 @@ class Transfer:
     reusable = True
 
     __slots__ = (
-        "_afresh",
         "_headers",
         "_posts",
         "_sends",
@@ -77,7 +76,6 @@ class Transfer:
         self.sent = 0
         self.seen = -1
         self.quiet_since = 0.0
-        self._afresh = False
         self._sends = 0
         self._url = ""
         # libcurl adds fields of its own to whatever it posts, so a handle that posts sets its fields in any case.
@@ -102,12 +100,6 @@ class Transfer:
             self._set_headers(request)
         if request.body is not None:
             easy.setopt(pycurl.POSTFIELDSIZE_LARGE, len(request.body))
-
-    def connect_afresh(self, afresh: bool) -> None:
-        """Choose whether libcurl may look for a free connection; it may, unless told otherwise."""
-        if afresh is not self._afresh:
-            self._afresh = afresh
-            self.easy.setopt(pycurl.FRESH_CONNECT, int(afresh))
 
     def response(self) -> Response:
         """Make the answer of a transfer that ended well."""
