@@ -1,0 +1,1 @@
+"""From a log record to the bytes of its line."""
