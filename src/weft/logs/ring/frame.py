@@ -14,7 +14,7 @@ _NUL = b"\\x00"
 
 
 def frame(text: str) -> bytes:
-    """The frame of a record's text, which is without its last newline. Surrogates become escapes, NULs `\\x00`."""
+    r"""The frame of a record's text, which is without its last newline. Surrogates become escapes, NULs `\x00`."""
     data = text.encode("utf-8", "backslashreplace")
     if b"\n" in data:
         data = data.replace(b"\n", INNER)

@@ -1,0 +1,181 @@
+"""The thread that takes lines from the ring to the target: in batches, again and again where it fails."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from weft.clock import now
+from weft.logs.bell import Bell
+from weft.logs.ring.places import Place
+from weft.logs.ring.recovery import Account, recover
+from weft.logs.ring.ring import Lot, Ring
+from weft.logs.ring.storage import Counters
+from weft.logs.targets.protocol import Target
+
+__all__ = ["Writer", "complain"]
+
+_GATHER = 0.02  # seconds in which lines gather before they are written together
+_LOOK_FOR_ORPHANS = 5.0  # seconds between looks, while there is something to write
+_FIRST_RETRY, _LAST_RETRY = 0.05, 2.0  # seconds
+
+
+class Writer:
+    """Drains one ring. Sleeps, without waking up in between, while there is nothing to write.
+
+    Args:
+        ring: to be drained.
+        target: to be written.
+        place: where rings of the dead may lie; None: nowhere.
+        bell: rung by those who have put something into the ring.
+        counters: kept up to date, and noted in the ring's memory for others to see.
+        writing: the lock around the target.
+        tell: puts a sentence of the log's own into the log.
+        rest: told after each round.
+    """
+
+    def __init__(
+        self,
+        ring: Ring,
+        target: Target,
+        place: Place | None,
+        bell: Bell,
+        *,
+        counters: Counters,
+        writing: threading.Lock,
+        tell: Callable[[str], object],
+        rest: Callable[[Ring], object],
+    ) -> None:
+        self._ring = ring
+        self._target = target
+        self._place = place
+        self._bell = bell
+        self._counters = counters
+        self._writing = writing
+        self._tell, self._after_round = tell, rest
+        self._told = 0  # of the dropped lines
+        self._hurried = False
+        self._stopping = False
+        self._retry = _FIRST_RETRY
+        self._looked = now()
+        self._thread = threading.Thread(target=self._run, name="weft-logs", daemon=True)
+        target.on_unfinished = self._recover
+
+    def start(self) -> bool:
+        """Begin; False: the interpreter is ending and takes no new threads."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            return False
+        return True
+
+    def hurry(self) -> None:
+        """Write now what there is, without waiting for more."""
+        self._hurried = True
+        self._bell.ring()
+
+    def stop(self, timeout: float) -> bool:
+        """Write what there is and end; False: it is stuck in a write after so many seconds."""
+        self._stopping = True
+        self.hurry()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # -- the thread
+
+    def _run(self) -> None:
+        self._rescue()
+        while True:
+            self._rest()
+            stopping = self._stopping  # seen before the attempt: what came until then is part of it
+            done = self._attempt()
+            if stopping:
+                return
+            if not done:
+                self._bell.wait(self._retry)
+                self._retry = min(2 * self._retry, _LAST_RETRY)
+
+    def _rest(self) -> None:
+        self._bell.waiting = True
+        if self._ring.empty and not self._stopping:
+            self._bell.wait()
+        self._bell.waiting = False
+        if not self._hurried:
+            self._bell.wait(_GATHER)
+        self._hurried = False
+
+    def _attempt(self) -> bool:
+        try:
+            if now() - self._looked > _LOOK_FOR_ORPHANS:
+                self._rescue()
+            self._drain()
+        except OSError as error:
+            self._failed(error)
+            return False
+        finally:
+            self._note()
+        self._succeeded()
+        return True
+
+    def _drain(self) -> None:
+        """Write all that was there when it began."""
+        if self._ring.empty:
+            return
+        with self._writing, self._target.turn():
+            while (lot := self._ring.pending()) is not None:
+                self._write(lot)
+                if lot.newest:
+                    return
+
+    def _write(self, lot: Lot) -> None:
+        account = Account(self._ring.storage, lot.segment, lot.start)
+        frames = lot.frames
+        while frames:
+            written = self._target.append(frames, account)
+            self._counters.octets += written
+            self._counters.lines += frames.count(b"\n", 0, written)
+            frames = frames[written:]
+        self._ring.progressed()
+
+    def _note(self) -> None:
+        self._counters.rotations = self._target.rotations
+        self._ring.storage.count(self._counters)
+        self._after_round(self._ring)
+
+    # -- those who died
+
+    def _rescue(self) -> None:
+        self._looked = now()
+        if self._place is not None and self._place.others:
+            with suppress(OSError), self._writing, self._target.turn():
+                self._recover()
+
+    def _recover(self, died: int = 0) -> None:
+        if self._place is not None:
+            self._counters.recovered += recover(self._place.orphans(dying=died), self._target)
+
+    # -- when it fails
+
+    def _failed(self, error: OSError) -> None:
+        self._counters.errors += 1
+        if not self._counters.troubled:
+            self._counters.troubled = time.time()
+            complain(f"cannot write to {self._target.name}: {error}. Lines are kept in memory until it can be written.")
+
+    def _succeeded(self) -> None:
+        self._retry = _FIRST_RETRY
+        if self._counters.troubled:
+            seconds, self._counters.troubled = time.time() - self._counters.troubled, 0.0
+            self._tell(f"this log could not be written for {seconds:.1f} s")
+        lost = self._counters.dropped - self._told
+        if lost:
+            self._told += lost
+            self._tell(f"{lost} lines were given up: they came faster than they could be written")
+
+
+def complain(text: str) -> None:
+    """Tell the operator what cannot be told in the log."""
+    with suppress(OSError, ValueError, AttributeError):  # closed, or a process without one
+        sys.stderr.write(f"weft.logs: {text}\n")
+        sys.stderr.flush()
