@@ -106,7 +106,7 @@ def _target(destination: Destination, ring: Any, rotation: Rotation, *, durable:
         return stream, _place(stream.key, ring)
     path = _absolute(Path(destination))  # type: ignore[arg-type]  # what is no stream is a path
     place = _place(str(path), ring)
-    return FileTarget(path, rotation, durable=durable, gate=place and place.gate), place
+    return FileTarget(path, rotation, durable=durable, gate=None if place is None else place.gate), place
 
 
 def _stream(destination: Destination) -> StreamTarget | None:

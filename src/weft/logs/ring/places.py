@@ -81,7 +81,7 @@ class Place:
 
 def orphans(folder: Path, stem: str = "", *, dying: int = 0) -> Iterator[Storage]:
     """The rings in the folder whose processes are gone. Close each, and remove it when its lines have been written."""
-    for path in rings(folder, stem):
+    for path in sorted(rings(folder, stem), key=lambda ring: owner(ring) != dying):  # the dying one first
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:

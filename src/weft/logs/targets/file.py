@@ -58,11 +58,9 @@ class FileTarget:
             if self._gate is None:  # only now: whoever removes it has the turn, and sees that we have a ring
                 self._gate = Gate.at(self._gate_path)
             if died := self._gate.closed_by:
+                self._unsure = True
                 self.on_unfinished(died)
                 self._gate.open()
-                self._unsure = True
-            if self._unsure:
-                self._end_last_line()
             yield
         finally:
             if self._file is not None:
@@ -75,16 +73,16 @@ class FileTarget:
 
         What has been written of a frame that could not be written whole, on a full disk, is cut off again.
         """
-        size = self._size_after_rotation(frames)
-        chunk = _whole_frames(frames, self._rotation.room(size))
-        assert self._file is not None  # it is our turn
-        assert self._gate is not None
-        found = os.fstat(self._file)
+        if self._unsure:
+            self._end_last_line()
+        now = self._rotated(frames)
+        chunk = _whole_frames(frames, self._rotation.room(now.st_size))
+        assert self._gate is not None  # it is our turn
         self._gate.close()
-        ledger.begin(Mark(found.st_dev, found.st_ino, size), len(chunk))
+        ledger.begin(Mark(now.st_dev, now.st_ino, now.st_size), len(chunk))
         written = 0
         try:
-            written = self._write(chunk, size)
+            written = self._write(chunk, now.st_size)
         finally:
             ledger.commit(written)
             self._gate.open()
@@ -112,14 +110,14 @@ class FileTarget:
     def close(self) -> None:
         """Let go of the file, and wait until old ones are compressed. Idempotent; the next turn opens it again."""
         self._close_file()
-        self._gate = None
+        self._gate = Gate()  # a late line needs none: its caller is still there
         if self._tidying is not None:
             self._tidying.join()
 
     def disown(self) -> None:
         """Let go of the file in a forked child."""
-        self._tidying = None
-        self.close()
+        self._close_file()
+        self._gate = self._tidying = None
 
     # -- opening, and the turn
 
@@ -162,18 +160,18 @@ class FileTarget:
 
     # -- rotating
 
-    def _size_after_rotation(self, frames: bytes) -> int:
+    def _rotated(self, frames: bytes) -> os.stat_result:
+        """The file that the first of the frames belongs in, as it is now."""
         assert self._file is not None  # it is our turn
         found = os.fstat(self._file)
-        if self._rotation.rotates:
-            first = frames.find(b"\n") + 1
-            now = time.time()
-            if self._rotation.due(found.st_size, first, found.st_mtime, now):
-                self._rotate(found, now)
-                return os.fstat(self._file).st_size
-        return found.st_size
+        if not self._rotation.rotates:
+            return found
+        now, first = time.time(), frames.find(b"\n") + 1
+        if not self._rotation.due(found.st_size, first, found.st_mtime, now):
+            return found
+        return self._rotate(found, now)
 
-    def _rotate(self, old: os.stat_result, now: float) -> None:
+    def _rotate(self, old: os.stat_result, now: float) -> os.stat_result:
         name = archive_name(self.path.name, now, names_in(self.path.parent))
         self.path.rename(self.path.with_name(name))
         self._close_file()
@@ -182,6 +180,7 @@ class FileTarget:
         with suppress(OSError):
             os.fchmod(new, stat.S_IMODE(old.st_mode))
             os.fchown(new, old.st_uid, old.st_gid)
+        return os.fstat(new)
 
     def _siblings(self) -> Iterator[Path]:
         for name in names_in(self.path.parent):
