@@ -26,7 +26,7 @@ from weft.policy.verdict import Wait
 
 __all__ = ["Log", "LogStatistics"]
 
-_SEGMENTS = 16
+_SEGMENTS = 8
 _SMALLEST_SEGMENT = 16_384
 
 
@@ -67,7 +67,7 @@ class Log:
     Args:
         target: where the lines go.
         overload: what becomes of a line for which there is no room.
-        size: bytes of the ring, in 16 segments; a record larger than a segment is written by its caller.
+        size: bytes of the ring, in 8 segments; a record larger than a segment is written by its caller.
         place: where the ring lies; None: in memory that ends with the process.
         notice: makes a frame of what the log has to say itself.
 
@@ -258,7 +258,7 @@ class Log:
     def forked(self) -> None:
         """In a forked child: ring, thread and locks stayed with the parent, and so do the lines in it."""
         if isinstance(self._ring, Ring):
-            self._ring.storage.disown()
+            self._ring.storage.close(remove=False)
         self.target.disown()
         self._begin_afresh()
 

@@ -55,7 +55,7 @@ class Options(TypedDict, total=False):
         compress: whether old files are compressed with gzip. False.
         durable: whether lines have to be on the disk before the ring lets go of them. False: in the system's hands,
             which survives the end of the process, and not that of the machine's power.
-        ring_size: bytes of memory in which lines wait, in 16 segments. 4 MiB.
+        ring_size: bytes of memory in which lines wait, in 8 segments. 4 MiB.
         ring: the folder of the ring's file, or False: no file, so that a kill loses what waits. None: shared memory.
     """
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 __all__ = ["Counters", "Intent", "Mark", "Storage"]
 
@@ -33,6 +33,12 @@ _COUNTERS_AT = 256
 _COUNTERS = struct.Struct("<6Qd")
 _ENTRY = struct.Struct("<QQ")  # sequence (0: free), drained
 _LENGTH = struct.Struct("<H")
+
+_SHARED: dict[str, Any] = {}
+if sys.platform != "win32":
+    _SHARED["flags"] = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+if sys.version_info >= (3, 13):
+    _SHARED["trackfd"] = False  # before, each mapping keeps a descriptor of its own
 
 _MOST_SEGMENTS = _PAGE // _ENTRY.size
 _LONGEST_TARGET = _HEADER - _TARGET - _LENGTH.size
@@ -133,9 +139,8 @@ class Storage:
 
     @classmethod
     def _map(cls, path: Path, descriptor: int, size: int, count: int) -> Self:
-        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-        header = mmap.mmap(descriptor, _HEADER, flags=flags)
-        segments = [mmap.mmap(descriptor, size, flags=flags, offset=_HEADER + size * at) for at in range(count)]
+        header = mmap.mmap(descriptor, _HEADER, **_SHARED)
+        segments = [mmap.mmap(descriptor, size, offset=_HEADER + size * at, **_SHARED) for at in range(count)]
         return cls(header, segments, path, descriptor)
 
     # -- who it is
@@ -237,17 +242,15 @@ class Storage:
     # -- the end
 
     def close(self, *, remove: bool) -> None:
-        """Let go of the memory; with `remove`, of the file as well, whose lines have all been written."""
+        """Let go of the memory and the lock; with `remove`, of the file as well, whose lines have all been written.
+
+        In a forked child, both remain its parent's.
+        """
         if remove and self.path is not None:
             with suppress(OSError):
                 self.path.unlink()
         for each in (*self.segments, self._header):
-            with suppress(BufferError):  # a thread is reading it this moment: it goes with the last reference
-                each.close()
-        self.disown()
-
-    def disown(self) -> None:
-        """Close the descriptor alone. A forked child does this: file and lock remain its parent's."""
+            each.close()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

@@ -1,0 +1,115 @@
+"""The memory of a ring outlives whoever made it, and tells what was in it."""
+
+import os
+
+import pytest
+
+from weft.logs.ring.places import Place, orphans
+from weft.logs.ring.places import rings as rings_in
+from weft.logs.ring.storage import Counters, Intent, Mark, Storage
+
+SIZE, COUNT = 16_384, 4
+
+
+@pytest.fixture
+def place(rings):
+    return Place(rings, "key")
+
+
+def reopen(storage):
+    """As the next process would, once the lock is free."""
+    storage.close(remove=False)
+    (found,) = orphans(storage.path.parent)
+    return found
+
+
+def test_what_was_written_can_be_found_again(place):
+    """Who made the ring, for what, its intent, its counters and its frames are there when it is opened again."""
+    made = place.create("/var/log/app.log", SIZE, COUNT, 12.5)
+    made.activate(2, 7)
+    made.segments[2].write(b"one\ntwo\n")
+    made.drained(2, 4)
+    made.intend(Intent(7, 4, 8, Mark(1, 2, 3)))
+    made.count(Counters(lines=5, troubled=1.5))
+    found = reopen(made)
+    assert (found.pid, found.born, found.target) == (os.getpid(), 12.5, "/var/log/app.log")
+    assert found.intent == Intent(7, 4, 8, Mark(1, 2, 3))
+    assert found.counters == Counters(lines=5, troubled=1.5)
+    assert list(found.left_behind()) == [(2, 4, 8)]
+    found.close(remove=True)
+    assert rings_in(place.folder) == []
+
+
+def test_a_frame_that_was_not_copied_whole_is_not_there(place):
+    """Of a copy that a kill interrupted, with a hole in it, nothing is left; the whole frames before it are."""
+    made = place.create("t", SIZE, COUNT, 0.0)
+    made.activate(0, 1)
+    made.segments[0].write(b"whole\nbroken li\0\0\0end\n")
+    found = reopen(made)
+    assert list(found.left_behind()) == [(0, 0, 6)]
+    found.close(remove=True)
+
+
+def test_segments_are_found_in_the_order_of_their_use(place):
+    """What is left behind is told in the order in which it was written, whichever segment it is in."""
+    made = place.create("t", SIZE, COUNT, 0.0)
+    for sequence, index in enumerate((3, 0, 2), start=1):
+        made.activate(index, sequence)
+        made.segments[index].write(b"line\n")
+    found = reopen(made)
+    assert [index for index, _, _ in found.left_behind()] == [3, 0, 2]
+    found.close(remove=True)
+
+
+def test_a_living_ring_is_nobodys_orphan(place):
+    """The ring of a process that lives, this one among them, cannot be taken over."""
+    made = place.create("t", SIZE, COUNT, 0.0)
+    assert list(orphans(place.folder)) == []
+    made.close(remove=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"weftlog1", b"something else" * 100, b"weftlog1" + b"\xff" * 100])
+def test_a_file_that_is_no_ring_is_left_alone(place, content):
+    """An empty, cut or strange file of that name is neither opened nor removed."""
+    stranger = place.folder / "key.1.strange.ring"
+    stranger.write_bytes(content)
+    assert list(orphans(place.folder)) == []
+    assert stranger.read_bytes() == content
+
+
+def test_no_ring_is_begun_where_there_is_no_room(place, monkeypatch):
+    """All memory is reserved at once: a full system says so then, and nothing is left behind."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"):
+        place.create("t", SIZE, COUNT, 0.0)
+    assert list(place.folder.iterdir()) == []
+
+
+def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
+    """Rings are not put where another user could read or change them."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError, match="this user alone"):
+        Place(folder, "key")
+
+
+def test_a_link_in_the_place_of_the_folder_is_refused(tmp_path):
+    """A symbolic link that somebody has laid where the folder should be is not followed."""
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="this user alone"):
+        Place(tmp_path / "link", "key")
+
+
+def test_the_exact_end_of_a_full_segment_is_found():
+    """A segment that is full to its last byte ends there; sealing it twice changes nothing."""
+    made = Storage.anonymous(SIZE, 1)
+    made.segments[0].write(b"x" * (SIZE - 1) + b"\n")
+    assert made.seal(0) == SIZE
+    assert made.seal(0) == SIZE
+    made.close(remove=True)

@@ -1,0 +1,178 @@
+"""A file that is shared, rotated, moved and filled up: lines are never torn and never written twice."""
+
+import errno
+import gzip
+import os
+
+import pytest
+
+from weft.logs.targets import file as file_module
+from weft.logs.targets.archive import tidy
+from weft.logs.targets.file import FileTarget
+from weft.logs.targets.rotation import Rotation
+
+
+class Notes:
+    """A ledger that remembers."""
+
+    def __init__(self):
+        self.begun, self.committed = [], []
+
+    def begin(self, mark, length):
+        self.begun.append((mark.size, length))
+
+    def commit(self, length):
+        self.committed.append(length)
+
+
+@pytest.fixture
+def make(path):
+    made = []
+
+    def make_it(rotation=Rotation(), *, durable=False):  # noqa: B008 - frozen
+        made.append(FileTarget(path, rotation, durable=durable, gate=None))
+        return made[-1]
+
+    yield make_it
+    for target in made:
+        target.close()
+
+
+def write(target, frames, notes=None):
+    """Write all of the frames, in as many steps as it takes."""
+    with target.turn():
+        while frames:
+            frames = frames[target.append(frames, notes or Notes()) :]
+
+
+def parts(path):
+    """The contents of the log and its old files, the oldest first."""
+    found = sorted(path.parent.glob("app.log*"), key=lambda each: (each.name == "app.log", each.name))
+    return [gzip.decompress(each.read_bytes()) if each.suffix == ".gz" else each.read_bytes() for each in found]
+
+
+def test_frames_become_lines(make, path):
+    """Newlines inside a record are newlines in the file, and the ledger is told before and after."""
+    notes = Notes()
+    write(make(), b"one\ntwo\xffmore\n", notes)
+    assert path.read_bytes() == b"one\ntwo\nmore\n"
+    assert (notes.begun, notes.committed) == ([(0, 13)], [13])
+
+
+def test_a_missing_folder_is_made(make, path):
+    """The folder of the log is made, at the start and when somebody removes it later."""
+    target = make()
+    path.unlink()
+    write(target, b"one\n")
+    assert path.read_bytes() == b"one\n"
+
+
+def test_a_moved_file_is_followed_by_a_new_one(make, path):
+    """After logrotate has moved the file away, lines go to a new one of the old name."""
+    target = make()
+    write(target, b"one\n")
+    path.rename(path.with_name("moved"))
+    write(target, b"two\n")
+    assert path.read_bytes() == b"two\n"
+    assert path.with_name("moved").read_bytes() == b"one\n"
+
+
+def test_a_truncated_file_goes_on_at_its_new_end(make, path):
+    """After logrotate's copytruncate lines are at the beginning, and not behind a hole."""
+    target = make()
+    write(target, b"one\n")
+    os.truncate(path, 0)
+    write(target, b"two\n")
+    assert path.read_bytes() == b"two\n"
+
+
+def test_a_line_that_others_left_unfinished_is_ended(make, path):
+    """Lines are not glued to what another program has left without a newline."""
+    path.write_bytes(b"unfinished")
+    write(make(), b"one\n")
+    assert path.read_bytes() == b"unfinished\none\n"
+
+
+def test_files_are_rotated_by_size_without_cutting_lines(make, path):
+    """No file is larger than its bound, but for a record that is by itself; each holds whole records."""
+    target = make(Rotation(max_bytes=10))
+    write(target, b"one\ntwo\nthree\n" + b"x" * 20 + b"\nfour\xff4\nfive\n")
+    assert parts(path) == [b"one\ntwo\n", b"three\n", b"x" * 20 + b"\n", b"four\n4\n", b"five\n"]
+    assert target.rotations == 4
+
+
+def test_two_processes_agree_on_a_rotation(make, path):
+    """Who comes second finds the file rotated, and writes to the new one."""
+    one, two = make(Rotation(max_bytes=10)), make(Rotation(max_bytes=10))
+    for target, frame in ((one, b"12345678\n"), (two, b"2345678\n"), (one, b"3\n")):
+        write(target, frame)
+    assert parts(path) == [b"12345678\n", b"2345678\n3\n"]
+    assert one.rotations + two.rotations == 1
+
+
+def test_a_rotated_file_keeps_its_mode(make, path):
+    """The new file has the rights of the old one."""
+    target = make(Rotation(max_bytes=5))
+    path.chmod(0o640)
+    write(target, b"one\ntwo\n")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_old_files_are_compressed_and_the_oldest_given_up(make, path):
+    """With keep=2 and compress, the two newest old files are left, compressed and whole."""
+    rotation = Rotation(max_bytes=4, keep=2, compress=True)
+    target = make(rotation)
+    for number in range(5):
+        write(target, b"%d\n%d\n" % (number, number))
+    target.close()
+    tidy(path, rotation)
+    names = sorted(each.name for each in path.parent.glob("app.log*"))
+    assert [name.endswith(".gz") for name in names] == [False, True, True]
+    assert parts(path) == [b"2\n2\n", b"3\n3\n", b"4\n4\n"]
+
+
+def test_compressing_that_was_interrupted_is_done_again(path):
+    """What a kill left of a compression is replaced by a whole one, and the original goes only then."""
+    old = path.with_name("app.log.19700101T000000.000Z")
+    old.write_bytes(b"one\n")
+    old.with_name(old.name + ".gz").write_bytes(b"half")
+    tidy(path, Rotation(max_bytes=1, compress=True))
+    assert parts(path) == [b"one\n"]
+
+
+@pytest.mark.parametrize("room", [0, 1, 5, 8, 9, 12])
+def test_what_a_full_disk_took_of_a_line_is_cut_off(make, path, monkeypatch, room):
+    """Of frames that do not fit on the disk the whole ones stay, and the ledger is told which; the rest can follow."""
+    target, notes, real = make(), Notes(), os.write
+    left = [room]
+
+    def full(descriptor, data):
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        part = bytes(data[: left[0]])
+        left[0] -= len(part)
+        return real(descriptor, part)
+
+    monkeypatch.setattr(file_module.os, "write", full)
+    frames = b"one\ntwo\xff2\nthree\n"
+    whole = {0: 0, 1: 0, 5: 4, 8: 4, 9: 4, 12: 10}[room]
+    with target.turn():
+        if whole:
+            assert target.append(frames, notes) == whole
+        else:
+            with pytest.raises(OSError, match="No space"):
+                target.append(frames, notes)
+    assert notes.committed == [whole]
+    monkeypatch.undo()
+    write(target, frames[whole:])
+    assert path.read_bytes() == b"one\ntwo\n2\nthree\n"
+
+
+def test_durable_lines_are_synced_before_they_count(make, monkeypatch):
+    """With durable=True the disk has the lines before the ledger is told."""
+    order = []
+    monkeypatch.setattr(file_module.os, "fdatasync", lambda _: order.append("synced"))
+    notes = Notes()
+    monkeypatch.setattr(notes, "commit", lambda _: order.append("noted"))
+    write(make(durable=True), b"one\n", notes)
+    assert order == ["synced", "noted"]
