@@ -43,7 +43,7 @@ def open_here(path, rings):
 def in_process(path, rings):
     """Run code in a process of its own, in which `log` is the test's log; returns the ended process."""
 
-    def run(code, **options):
+    def run(*code, **options):
         prelude = (
             "import os, signal, sys, threading\n"
             "from weft.logs.opening import open_log\n"
@@ -52,7 +52,7 @@ def in_process(path, rings):
             "def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
         )
         return subprocess.run(
-            [sys.executable, "-W", "error", "-c", prelude + textwrap.dedent(code)],
+            [sys.executable, "-W", "error", "-c", prelude + "\n".join(map(textwrap.dedent, code))],
             capture_output=True, text=True, timeout=SOON, check=False,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ def test_a_frame_has_one_newline_at_its_end_and_no_nul(text):
     assert b"\0" not in made
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\0"))))
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"))))
 def test_what_is_written_is_the_text(texts):
     """The bytes that are written for frames are the texts as UTF-8, each with a newline behind it."""
     assert records(b"".join(map(frame, texts))) == "".join(text + "\n" for text in texts).encode()

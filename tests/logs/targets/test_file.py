@@ -15,6 +15,8 @@ from weft.logs.targets.rotation import Rotation
 class Notes:
     """A ledger that remembers."""
 
+    owner = 1
+
     def __init__(self):
         self.begun, self.committed = [], []
 

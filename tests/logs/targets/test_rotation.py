@@ -23,10 +23,15 @@ def test_a_file_is_put_aside_before_it_grows_too_large():
 
 @pytest.mark.parametrize(
     ("every", "before", "after"),
-    [("minute", 59, 60), ("hour", HOUR - 1, HOUR), ("day", 12 * HOUR - 1, 12 * HOUR), ("month", 5 * 24 * HOUR, 6 * 24 * HOUR)],
-)  # fmt: skip
+    [
+        ("minute", 59, 60),
+        ("hour", HOUR - 1, HOUR),
+        ("day", 12 * HOUR - 1, 12 * HOUR),
+        ("month", 5 * 24 * HOUR, 6 * 24 * HOUR),
+    ],
+)
 def test_a_new_period_begins_a_new_file(every, before, after):
-    """The first line of another minute, hour, day or month of local time is due for a new file; earlier ones are not."""
+    """The first line of another minute, hour, day or month of local time begins a new file; earlier ones do not."""
     rotation = Rotation(every=every)
     assert not rotation.due(1, 1, NOON, NOON + before)
     assert rotation.due(1, 1, NOON, NOON + after)

@@ -74,14 +74,15 @@ class Place:
         """The rings of this log whose processes are gone, each locked while it is looked at.
 
         Args:
-            dying: a process that is known to be on its way out; its rings are waited for.
+            dying: a process of which it is known that the last one to hold its rings is on its way out. They are
+                waited for.
         """
         return orphans(self.folder, self._stem, dying=dying)
 
 
 def orphans(folder: Path, stem: str = "", *, dying: int = 0) -> Iterator[Storage]:
     """The rings in the folder whose processes are gone. Close each, and remove it when its lines have been written."""
-    for path in sorted(rings(folder, stem), key=lambda ring: owner(ring) != dying):  # the dying one first
+    for path in rings(folder, stem):
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:

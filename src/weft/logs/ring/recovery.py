@@ -13,6 +13,7 @@ class Account:
     """The ledger of one stretch of a segment: kept in the ring itself, so that it outlives whoever writes."""
 
     def __init__(self, storage: Storage, index: int, start: int) -> None:
+        self.owner = storage.pid
         self._storage = storage
         self._index = index
         self._start = start
@@ -37,15 +38,16 @@ def recover(orphans: Iterable[Storage], target: Target) -> int:
     Raises:
         OSError: the target cannot be written; what is left waits for the next one.
     """
-    lines = 0
-    for orphan in orphans:
-        done = False
-        try:
-            _finish(orphan, target)
-            lines += _drain(orphan, target)
-            done = True
-        finally:
-            orphan.close(remove=done)
+    lines, left = 0, list(orphans)
+    try:
+        for orphan in left:
+            _finish(orphan, target)  # all of them first: a line that one of them has begun is to be completed
+        while left:
+            lines += _drain(left[0], target)
+            left.pop(0).close(remove=True)
+    finally:
+        for orphan in left:
+            orphan.close(remove=False)
     return lines
 
 

@@ -78,7 +78,7 @@ class FileTarget:
         now = self._rotated(frames)
         chunk = _whole_frames(frames, self._rotation.room(now.st_size))
         assert self._gate is not None  # it is our turn
-        self._gate.close()
+        self._gate.close(ledger.owner)
         ledger.begin(Mark(now.st_dev, now.st_ino, now.st_size), len(chunk))
         written = 0
         try:

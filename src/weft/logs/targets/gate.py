@@ -39,13 +39,13 @@ class Gate:
 
     @property
     def closed_by(self) -> int:
-        """The process that has begun to write and did not end its turn; 0: there is none."""
+        """The process whose lines somebody has begun to write, without ending the turn; 0: there is none."""
         return 0 if self._memory is None else int(_WORD.unpack_from(self._memory)[0])
 
-    def close(self) -> None:
-        """A turn begins to write."""
+    def close(self, owner: int) -> None:
+        """A turn begins to write the lines of that process."""
         if self._memory is not None:
-            _WORD.pack_into(self._memory, 0, os.getpid())
+            _WORD.pack_into(self._memory, 0, owner)
 
     def open(self) -> None:
         """What the turn wrote has been noted."""

@@ -10,7 +10,15 @@ __all__ = ["Ledger", "Target"]
 
 
 class Ledger(Protocol):
-    """Keeps account of what was written, in a place that outlives the process."""
+    """Keeps account of what was written, in a place that outlives the process.
+
+    Attributes:
+        owner: the process whose lines they are, dead or alive.
+    """
+
+    @property
+    def owner(self) -> int:
+        """See above."""
 
     def begin(self, mark: Mark, length: int) -> object:
         """So many bytes are about to be written there."""
@@ -26,7 +34,7 @@ class Target(Protocol):
         name: what people call it.
         key: the same for all processes whose lines go to the same place.
         rotations: how often it has been put aside by this object.
-        on_unfinished: called, with the turn taken, with the process that had it before and died while it wrote.
+        on_unfinished: called with the turn taken, and the process whose lines were being written when it was lost.
     """
 
     name: str
