@@ -19,8 +19,8 @@ from weft.logs.overload import Drop, Overload
 from weft.logs.ring.frame import frame
 from weft.logs.ring.places import Place
 from weft.logs.ring.ring import Ring
-from weft.logs.ring.storage import Counters, Mark, Storage
-from weft.logs.targets.protocol import Target
+from weft.logs.ring.storage import Counters, Storage
+from weft.logs.targets.protocol import UNKEPT, Target
 from weft.logs.writer import Writer, complain
 from weft.policy.verdict import Wait
 
@@ -218,7 +218,7 @@ class Log:
     def _write_around(self, line: bytes) -> None:
         """Write a frame without the ring. The caller waits for the target."""
         with self._writing, self.target.turn():
-            self.target.append(line, _NO_LEDGER)
+            self.target.append(line, UNKEPT)
             self._counters.lines += 1
             self._counters.octets += len(line)
 
@@ -232,7 +232,7 @@ class Log:
             ring = Ring(self._storage())
             writer = Writer(
                 ring, self.target, self._place, self._bell,
-                counters=self._counters, writing=self._writing, tell=self._tell, rest=self._rested,
+                counters=self._counters, writing=self._writing, notice=self._notice, rest=self._rested,
             )  # fmt: skip
             if not writer.start():
                 ring.storage.close(remove=True)
@@ -248,9 +248,6 @@ class Log:
                 complain(f"no ring in {self._place.folder}: {error}. A kill would lose the lines of its last moment.")
                 self._place = None
         return Storage.anonymous(self._segment, _SEGMENTS)
-
-    def _tell(self, text: str) -> None:
-        self.write(self._notice(text))
 
     def _rested(self, ring: Ring) -> None:
         self.floor = self._overload.floor(ring.fill)
@@ -270,20 +267,7 @@ class _NoRing:
         raise ValueError
 
 
-class _NoLedger:
-    @property
-    def owner(self) -> int:
-        return os.getpid()
-
-    def begin(self, _mark: Mark, _length: int) -> None:
-        """Nobody asks later: the caller is still waiting."""
-
-    def commit(self, _length: int) -> None:
-        """See `begin`."""
-
-
 _NO_RING = _NoRing()
-_NO_LEDGER = _NoLedger()
 _logs: "weakref.WeakSet[Log]" = weakref.WeakSet()
 
 

@@ -12,11 +12,13 @@ from weft.logs.ring.places import Place
 from weft.logs.ring.recovery import Account, recover
 from weft.logs.ring.ring import Lot, Ring
 from weft.logs.ring.storage import Counters
-from weft.logs.targets.protocol import Target
+from weft.logs.targets.protocol import UNKEPT, Target
 
 __all__ = ["Writer", "complain"]
 
 _GATHER = 0.02  # seconds in which lines gather before they are written together
+_BREATH = 0.001  # seconds instead, in which other processes get their turn, while the ring is filling up:
+_FLOOD = 0.25  # the share of it from which on it is
 _LOOK_FOR_ORPHANS = 5.0  # seconds between looks, while there is something to write
 _FIRST_RETRY, _LAST_RETRY = 0.05, 2.0  # seconds
 
@@ -31,7 +33,7 @@ class Writer:
         bell: rung by those who have put something into the ring.
         counters: kept up to date, and noted in the ring's memory for others to see.
         writing: the lock around the target.
-        tell: puts a sentence of the log's own into the log.
+        notice: makes a frame of a sentence of the log's own.
         rest: told after each round.
     """
 
@@ -44,7 +46,7 @@ class Writer:
         *,
         counters: Counters,
         writing: threading.Lock,
-        tell: Callable[[str], object],
+        notice: Callable[[str], bytes],
         rest: Callable[[Ring], object],
     ) -> None:
         self._ring = ring
@@ -53,7 +55,7 @@ class Writer:
         self._bell = bell
         self._counters = counters
         self._writing = writing
-        self._tell, self._after_round = tell, rest
+        self._notice, self._after_round = notice, rest
         self._told = 0  # of the dropped lines
         self._hurried = False
         self._stopping = False
@@ -102,31 +104,34 @@ class Writer:
             self._bell.wait()
         self._bell.waiting = False
         if not self._hurried:
-            self._bell.wait(_GATHER)
+            self._bell.wait(_GATHER if self._ring.fill < _FLOOD else _BREATH)
         self._hurried = False
 
     def _attempt(self) -> bool:
         try:
             if now() - self._looked > _LOOK_FOR_ORPHANS:
                 self._rescue()
-            self._drain()
+            if not self._ring.empty or self._news:
+                with self._writing, self._target.turn():
+                    self._drain()
+                    self._tell()
         except OSError as error:
             self._failed(error)
             return False
         finally:
-            self._note()
-        self._succeeded()
+            self._counters.rotations = self._target.rotations
+            self._ring.storage.count(self._counters)
+            self._after_round(self._ring)
+        self._retry = _FIRST_RETRY
         return True
 
     def _drain(self) -> None:
-        """Write all that was there when it began."""
-        if self._ring.empty:
-            return
-        with self._writing, self._target.turn():
-            while (lot := self._ring.pending()) is not None:
-                self._write(lot)
-                if lot.newest:
-                    return
+        """Write all that was there when it began: in a flood, other processes want their turn as well."""
+        upto = self._ring.position
+        while (lot := self._ring.pending()) is not None:
+            self._write(lot)
+            if self._ring.passed(upto):
+                return
 
     def _write(self, lot: Lot) -> None:
         account = Account(self._ring.storage, lot.segment, lot.start)
@@ -138,16 +143,27 @@ class Writer:
             frames = frames[written:]
         self._ring.progressed()
 
-    def _note(self) -> None:
-        self._counters.rotations = self._target.rotations
-        self._ring.storage.count(self._counters)
-        self._after_round(self._ring)
+    def _tell(self) -> None:
+        """Say in the log itself what has happened to it. Around the ring, which may be full."""
+        for text in self._news:
+            self._counters.lines += 1
+            self._counters.octets += self._target.append(self._notice(text), UNKEPT)
+        self._told, self._counters.troubled = self._counters.dropped, 0.0
+
+    @property
+    def _news(self) -> list[str]:
+        news, lost = [], self._counters.dropped - self._told
+        if self._counters.troubled:
+            news.append(f"this log could not be written for {time.time() - self._counters.troubled:.1f} s")
+        if lost:
+            news.append(f"{lost} lines were given up: they came faster than they could be written")
+        return news
 
     # -- those who died
 
     def _rescue(self) -> None:
         self._looked = now()
-        if self._place is not None and self._place.others:
+        if self._place is not None and self._place.others(self._ring.storage.path):
             with suppress(OSError), self._writing, self._target.turn():
                 self._recover()
 
@@ -162,16 +178,6 @@ class Writer:
         if not self._counters.troubled:
             self._counters.troubled = time.time()
             complain(f"cannot write to {self._target.name}: {error}. Lines are kept in memory until it can be written.")
-
-    def _succeeded(self) -> None:
-        self._retry = _FIRST_RETRY
-        if self._counters.troubled:
-            seconds, self._counters.troubled = time.time() - self._counters.troubled, 0.0
-            self._tell(f"this log could not be written for {seconds:.1f} s")
-        lost = self._counters.dropped - self._told
-        if lost:
-            self._told += lost
-            self._tell(f"{lost} lines were given up: they came faster than they could be written")
 
 
 def complain(text: str) -> None:

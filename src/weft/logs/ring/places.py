@@ -65,10 +65,9 @@ class Place:
         if not rings(self.folder, self._stem):
             self.gate.unlink(missing_ok=True)
 
-    @property
-    def others(self) -> list[Path]:
-        """The rings of this log that other processes have made, living or dead."""
-        return [path for path in rings(self.folder, self._stem) if owner(path) != os.getpid()]
+    def others(self, ours: Path | None) -> list[Path]:
+        """The rings of this log, of the living and the dead, but for ours."""
+        return [path for path in rings(self.folder, self._stem) if path != ours]
 
     def orphans(self, *, dying: int = 0) -> Iterator[Storage]:
         """The rings of this log whose processes are gone, each locked while it is looked at.

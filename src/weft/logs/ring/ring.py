@@ -21,7 +21,6 @@ class Lot(NamedTuple):
     segment: int
     start: int
     frames: bytes
-    newest: bool
 
 
 class Ring:
@@ -103,7 +102,7 @@ class Ring:
             newest = len(self._used) == 1
             start, end = self.storage.entry(index)[1], self._end(index)
             if start < end:
-                return Lot(index, start, self.storage.segments[index][start:end], newest)
+                return Lot(index, start, self.storage.segments[index][start:end])
             if newest:
                 return None
             self._recycle(index)

@@ -1,12 +1,13 @@
 """What can be written to: one protocol for files and streams."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from weft.logs.ring.storage import Mark
 
-__all__ = ["Ledger", "Target"]
+__all__ = ["UNKEPT", "Ledger", "Target"]
 
 
 class Ledger(Protocol):
@@ -25,6 +26,24 @@ class Ledger(Protocol):
 
     def commit(self, length: int) -> object:
         """So many bytes have been written; the rest has not."""
+
+
+class _Unkept:
+    """No account: nobody asks later, because whoever writes is there until it has been written."""
+
+    @property
+    def owner(self) -> int:
+        return os.getpid()
+
+    def begin(self, _mark: Mark, _length: int) -> None:
+        """Nothing is noted."""
+
+    def commit(self, _length: int) -> None:
+        """Nothing is noted."""
+
+
+UNKEPT = _Unkept()
+"""The ledger of what need not survive its writer."""
 
 
 class Target(Protocol):
