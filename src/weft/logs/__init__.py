@@ -14,10 +14,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    pass
+    from weft.logs.context import bind as bind
+    from weft.logs.context import bound as bound
+    from weft.logs.formats.jsonlines import JsonFormatter as JsonFormatter
+    from weft.logs.formats.masking import Mask as Mask
+    from weft.logs.formats.text import TextFormatter as TextFormatter
+    from weft.logs.handler import Handler as Handler
+    from weft.logs.log import LogStatistics as LogStatistics
+    from weft.logs.opening import Options as Options
 
-# Each public name and the module that has it, loaded at its first use.
-_HOME: dict[str, str] = {}
+# Each name and the module that has it. No module here may bear the name of a function: importing it would hide it.
+_HOME = {
+    "Handler": "handler", "JsonFormatter": "formats.jsonlines", "LogStatistics": "log", "Mask": "formats.masking",
+    "Options": "opening", "TextFormatter": "formats.text", "bind": "context", "bound": "context",
+}  # fmt: skip
 
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's
 
