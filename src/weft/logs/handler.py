@@ -7,6 +7,7 @@ from weft.logs.formats.encoders import encoder_for
 from weft.logs.formats.named import FormatName, formatter_named
 from weft.logs.log import LogStatistics
 from weft.logs.opening import Destination, Options, open_log
+from weft.logs.records import complete
 
 __all__ = ["Handler"]
 
@@ -67,6 +68,7 @@ class Handler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Write the record, if the filters let it pass."""
         if self.filters:
+            complete(record)
             passed = self.filter(record)
             if not passed:
                 return False

@@ -47,9 +47,9 @@ def encoder_for(
             if text.isprintable():  # so it has neither newlines nor surrogates
                 return (text + "\n").encode()
             return frame(escape(text))
-        except Exception:  # noqa: BLE001 - arguments may raise anything
+        except Exception as error:  # noqa: BLE001 - arguments may raise anything
             on_error(record)
-            return frame(neutralised(_what_can_be_shown(record)))
+            return frame(neutralised(_what_can_be_shown(record, error)))
 
     return encode
 
@@ -121,6 +121,7 @@ def _stamp(formatter: logging.Formatter) -> Callable[[logging.LogRecord], str]:
     return stamp
 
 
-def _what_can_be_shown(record: logging.LogRecord) -> str:
-    shown = f"{safe_repr(record.msg)} with {safe_repr(record.args)}"
-    return f"{utc_iso(record.created)} {record.levelname} {record.name} (could not be formatted) {shown}"
+def _what_can_be_shown(record: logging.LogRecord, error: Exception) -> str:
+    head = f"{utc_iso(record.created)} {record.levelname} {record.name}"
+    why = f"could not be formatted: {type(error).__name__}"
+    return f"{head} ({why}) {safe_repr(record.msg)} with {safe_repr(record.args)}"

@@ -128,5 +128,6 @@ def _key(name: str) -> str:
 def is_stream(path: Path) -> bool:
     """Whether there is something at that path that is not a plain file: a pipe, a terminal, /dev/stdout."""
     with suppress(OSError):
-        return not stat.S_ISREG(path.stat().st_mode)
+        mode = path.stat().st_mode
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
     return False
