@@ -35,7 +35,7 @@ def test_version():
     ("words", "said"),
     [
         (["chekc"], "weft: there is no command 'chekc': did you mean 'weft check'?\n"),
-        (["quux"], "weft: there is no command 'quux': choose from check, doctor, demo\n"),
+        (["quux"], "weft: there is no command 'quux': choose from check, doctor, logs, demo\n"),
         (["example.org"], "weft: there is no command 'example.org': to check a site, write weft check example.org\n"),
         (["check", "--limt", "3", "a.example"], "weft: check: unrecognized arguments: --limt; did you mean --limit?\n"),
         (["doctor", "--xyz"], "weft: doctor: unrecognized arguments: --xyz; see 'weft doctor --help'\n"),
@@ -62,9 +62,9 @@ def test_a_mistake_is_one_line_that_says_what_to_write(words, said, capsys):
 
 
 def test_each_command_has_help_of_its_own():
-    """`weft check --help` and `weft doctor --help` lead with examples and name the exit status."""
-    for name in ("check", "doctor"):
-        done = weft(name, "--help")
+    """`weft check --help`, `weft doctor --help` and the like lead with examples and name the exit status."""
+    for words in (["check"], ["doctor"], ["logs", "tail"]):
+        done = weft(*words, "--help")
         assert done.returncode == 0
         assert done.stdout.index("for example:") < done.stdout.index("options:")
         assert "exit status:" in done.stdout

@@ -4,14 +4,13 @@ Status: 0 all is well, 1 the command found something wrong, 2 wrong usage, 130 i
 """
 
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
 from weft.cli.output import abandon_stdout, say
-from weft.cli.parsing import Parser, UsageError, nearest
+from weft.cli.parsing import UsageError, nearest, run_command
 
 __all__ = ["COMMANDS", "main"]
 
@@ -30,6 +29,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "check": Command("weft.cli.check", "check many sites at once: are they up, and how fast?"),
     "doctor": Command("weft.cli.doctor", "show what weft sees on this machine, and what is wrong with it"),
+    "logs": Command("weft.cli.logs", "read logs: the last lines, and those that come"),
     "demo": Command("weft.cli.demo", "watch a page load its data one after the other, then all at once", "demo"),
 }
 
@@ -41,6 +41,7 @@ for example:
   weft check --file urls.txt --limit 200        as many as you like, 200 at once
   weft check - --json < urls.txt | jq .status   one line of JSON for each
   weft doctor                                   what weft sees on this machine
+  weft logs tail -f app.log                     the last lines of a log, and those that come
 
 commands:
 {commands}
@@ -92,10 +93,7 @@ def _dispatch(words: list[str]) -> int:
 def _run(name: str, words: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"there is no command {name!r}{_suggestion(name)}")
-    module = _load(name, COMMANDS[name])
-    parser = Parser(prog=f"weft {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter)
-    module.add_arguments(parser)
-    return int(module.run(parser.parse_args(words)))
+    return run_command(f"weft {name}", _load(name, COMMANDS[name]), words)
 
 
 def _load(name: str, command: Command) -> ModuleType:

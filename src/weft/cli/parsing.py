@@ -2,9 +2,10 @@
 
 import argparse
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import NoReturn
 
-__all__ = ["Parser", "UsageError", "at_least", "bytes_of", "nearest", "seconds"]
+__all__ = ["Parser", "UsageError", "at_least", "bytes_of", "nearest", "run_command", "seconds"]
 
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9}
 
@@ -23,6 +24,13 @@ class Parser(argparse.ArgumentParser):
         found = nearest(unknown, self._option_string_actions) if said.startswith("unrecognized") else None
         advice = f"did you mean {found}?" if found else f"see '{self.prog} --help'"
         raise UsageError(f"{self.prog.removeprefix('weft ')}: {said}; {advice}")
+
+
+def run_command(name: str, module: ModuleType, words: list[str]) -> int:
+    """Let a module that has `add_arguments(parser)` and `run(args)` make of the words what it will."""
+    parser = Parser(prog=name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(words)))
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
