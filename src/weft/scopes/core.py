@@ -16,6 +16,7 @@ from weft.clock import now
 from weft.executors.loop import LoopExecutor
 from weft.outcome import Cancelled, Failed, Ok, Outcome, TimedOut
 from weft.scopes.join import Count, Join, Verdict, verdict
+from weft.scopes.tally import Tally
 from weft.scopes.task import Task
 
 __all__ = ["Core"]
@@ -42,7 +43,14 @@ class Core:
     """
 
     def __init__(
-        self, loop: LoopExecutor, places: Places, join: Join, *, until: float | None, allowed: float | None
+        self,
+        loop: LoopExecutor,
+        places: Places,
+        join: Join,
+        *,
+        until: float | None,
+        allowed: float | None,
+        tally: Tally | None = None,
     ) -> None:
         self.loop = loop
         self.join = join
@@ -57,6 +65,7 @@ class Core:
         self._until = math.inf if until is None else until
         self._around = Surroundings(places, loop, self, self._until)
         self._allowed = allowed
+        self._tally = tally
         self._live: set[Task[Any]] = set()
         self._orphans: set[asyncio.Task[Any]] = set()
         self._children: set[Core] = set()
@@ -68,6 +77,8 @@ class Core:
     def launch(self, task: Task[Any], context: Context) -> None:
         """Start a call; one that comes after the end is settled at once."""
         self.arm()
+        if self._tally is not None:
+            self._tally.began(task)
         if self.ended or self.fate is not None:
             self._count(task, self.fate or Cancelled("its scope had ended"))
             return
@@ -194,6 +205,8 @@ class Core:
             if self.join.strict:
                 self.failures.append(outcome)
         counted = task.settle(outcome)
+        if self._tally is not None:
+            self._tally.ended(task)
         if self.on_task is not None:
             self.on_task(task, counted=counted)
 

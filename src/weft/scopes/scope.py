@@ -18,6 +18,7 @@ from weft.scopes.body import Body
 from weft.scopes.core import Core
 from weft.scopes.current import Bounded, current
 from weft.scopes.join import Join, JoinName, as_join, conclusion
+from weft.scopes.tally import Tally, tallying
 from weft.scopes.task import Task
 from weft.scopes.waiting import ThreadWaiter, refuse_to_block
 
@@ -78,6 +79,7 @@ class Scope:
         self.loop: LoopExecutor | None = None  # None: the runtime's own, when it is needed
         self._core: Core | None = None
         self._token: Token[Bounded | None] | None = None
+        self._tally: Tally | None = None
         self._tasks: list[Task[Any]] = []
         self._body: Body | None = None
         self._entered = False
@@ -158,7 +160,7 @@ class Scope:
         """The part of the scope that lives on its loop; made when it is first needed. (For batches and adapters.)"""
         if self._core is None:
             loop = self.loop or self._places.home()
-            made = Core(loop, self._places, self._join, until=self._deadline, allowed=self._allowed)
+            made = Core(loop, self._places, self._join, until=self._deadline, allowed=self._allowed, tally=self._tally)
             with _opening:
                 if self._core is None:
                     self._core = made
@@ -189,6 +191,7 @@ class Scope:
             limits.append(now() + self._allowed)
         self._deadline = min(limits, default=None)
         self.loop = loop or (None if self._around is None else self._around.loop)
+        self._tally = tallying.get()
         self._entered = True
         if self._ambient:
             self._token = current.set(self)
