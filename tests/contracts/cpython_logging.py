@@ -39,7 +39,7 @@ SUITES = [
     "QueueHandlerTest",
     "ShutdownTest",
     "StreamHandlerTest",
-    "StringTemplateStyleTest",
+    "",
     "WarningsTest",
 ]
 
