@@ -124,6 +124,11 @@ def test_json_says_the_same_when_it_is_made_safe(fields):
     assert shown.isprintable()
 
 
+def test_blanks_between_values_are_safe_too():
+    """Tabs and carriage returns, which JSON allows between values, become spaces."""
+    assert as_json(parse('{"a":\t1,\r"b": "\x7f\u202e"}')) == r'{"a": 1, "b": "\u007f\u202e"}'
+
+
 @given(st.text(), st.booleans(), st.booleans())
 def test_nothing_in_a_log_steers_the_terminal(text, in_json, color):
     """Control characters of a log reach the terminal neither from text nor from JSON; only our own colours do."""
@@ -192,6 +197,23 @@ def test_a_traceback_belongs_to_its_record():
     chained = [*TRACE, "", "The above exception was the direct cause of the following exception:", "", *TRACE]
     lines = ["INFO:app:before", FAILED, *chained, "INFO:app:after", "plain"]
     assert list(grouped(lines)) == ["INFO:app:before", "\n".join([FAILED, *chained]), "INFO:app:after", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "belongs"),
+    [
+        ("    boom()", "ValueError: no", True),
+        ("    boom()", "KeyboardInterrupt", True),
+        ("    boom()", "socket.timeout", True),
+        ("    boom()", "INFO:app:after", False),
+        ("    boom()", "2026-11-25 02:15:24,123 INFO app after", False),
+        ("    boom()", "plain", False),
+        ("plain", "ValueError: no", False),
+    ],
+)
+def test_what_ends_a_traceback(before, line, belongs):
+    """Behind an indented line the name of an error belongs to the traceback; a record, or any other text, does not."""
+    assert continues(before, line) is belongs
 
 
 def test_nothing_continues_json():

@@ -19,21 +19,21 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def follower(path):
-    """Follows a log that has one line, which is not new."""
-    path.write_bytes(b"old\n")
-    made = Follower(path, path.open("rb", buffering=0), 4)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def time():
     """Time that passes when it is told to."""
     moment = [0.0]
     before = clock.install(lambda: moment[0])
     yield moment
     clock.install(before)
+
+
+@pytest.fixture
+def follower(path, time):
+    """Follows a log that has one line, which is not new."""
+    path.write_bytes(b"old\n")
+    made = Follower(path, path.open("rb", buffering=0), 4)
+    yield made
+    made.close()
 
 
 def append(path, *lines):
@@ -102,9 +102,10 @@ def test_who_has_not_noticed_is_read_on(path, follower, time):
     append(path, b"newer\n")
     assert new(follower) == [b"late", b"newer"]
     time[0] = 4.0
+    assert new(follower) == []
     append(old, b"later\n", b"and unfinished")
     assert new(follower) == [b"later"]
-    time[0] = 10.0
+    time[0] = 9.5
     assert new(follower) == [b"and unfinished"]
     append(old, b"too late\n")
     assert new(follower) == []
@@ -198,6 +199,15 @@ def test_a_cut_file_is_read_from_its_beginning(path, follower, size):
     assert new(follower) == [b"%d" % number for number in range(2000)]
 
 
+def test_half_a_line_goes_with_the_cut(path, follower):
+    """What was not whole when the file was cut is not mixed with what is written anew."""
+    append(path, b"hal")
+    assert new(follower) == []
+    os.truncate(path, 0)
+    append(path, b"new\n")
+    assert new(follower) == [b"new"]
+
+
 def test_a_cut_file_with_a_hole(path, follower):
     """A writer that keeps its place in a cut file leaves a hole of zeros, which is passed over."""
     append(path, b"x" * 100_000 + b"\n")
@@ -236,6 +246,22 @@ def test_a_name_that_comes_back_is_the_same_file(path, follower):
     path.with_name("elsewhere").rename(path)
     append(path, b"two\n")
     assert new(follower) == [b"two"]
+
+
+def test_a_name_that_comes_back_while_we_look_is_the_same_file(tmp_path):
+    """A file that seems to be another, and is the same when it is opened, is not read again."""
+
+    class Renamed(type(tmp_path)):
+        def stat(self, **_):
+            return tmp_path.stat()
+
+    path = Renamed(tmp_path / "app.log")
+    append(path, b"old\n")
+    follower = Follower(path, path.open("rb", buffering=0), 4)
+    append(path, b"one\n")
+    assert new(follower) == [b"one"]
+    assert new(follower) == []
+    follower.close()
 
 
 def test_waiting_is_for_idle_logs_alone(path, follower):
