@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from weft.logs.configuration import config as config
+    from weft.logs.configuration import setup as setup
     from weft.logs.context import bind as bind
     from weft.logs.context import bound as bound
     from weft.logs.formats.jsonlines import JsonFormatter as JsonFormatter
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     from weft.logs.handler import Handler as Handler
     from weft.logs.log import LogStatistics as LogStatistics
     from weft.logs.opening import Options as Options
+    from weft.logs.stream import Stream as Stream
 
 # Each name and the module that has it. No module here may bear the name of a function: importing it would hide it.
 _HOME = {
     "Handler": "handler", "JsonFormatter": "formats.jsonlines", "LogStatistics": "log", "Mask": "formats.masking",
-    "Options": "opening", "TextFormatter": "formats.text", "bind": "context", "bound": "context",
+    "Options": "opening", "Stream": "stream", "TextFormatter": "formats.text", "bind": "context", "bound": "context",
+    "config": "configuration", "setup": "configuration",
 }  # fmt: skip
 
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's

@@ -5,6 +5,7 @@ from typing import Unpack
 
 from weft.logs.formats.encoders import encoder_for
 from weft.logs.formats.named import FormatName, formatter_named
+from weft.logs.levels import Level, level_named
 from weft.logs.log import LogStatistics
 from weft.logs.opening import Destination, Options, open_log
 from weft.logs.records import complete
@@ -44,17 +45,19 @@ class Handler(logging.Handler):
         self,
         filename: Destination,
         *,
-        level: int | str = logging.NOTSET,
+        level: Level = logging.NOTSET,
         format: FormatName | logging.Formatter = "text",  # noqa: A002 - the field's name for it
         neutral: bool = True,
         grace: float = 5.0,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(level)
+        number, formatter = level_named(level), formatter_named(format)
         self._neutral = neutral
         self._grace = grace
-        self.setFormatter(formatter_named(format))
+        # Before `logging` knows of the handler: it flushes all that it knows at exit, and one that failed here as well.
         self._log = open_log(filename, options, self._notice)
+        super().__init__(number)
+        self.setFormatter(formatter)
 
     def createLock(self) -> None:  # noqa: N802 - the standard library's name
         """There is none: nothing that a handler does needs one."""
