@@ -3,7 +3,7 @@
 import logging
 from typing import Unpack
 
-from weft.logs.formats.encoders import encoder_for
+from weft.logs.formats.encoders import Encoder, encoder_for
 from weft.logs.formats.named import FormatName, formatter_named
 from weft.logs.levels import Level, level_named
 from weft.logs.log import LogStatistics
@@ -26,7 +26,8 @@ class Handler(logging.Handler):
     Args:
         filename: a path (its folder is made if it is missing), "stdout", "stderr", or an open stream.
         level: records below it are ignored.
-        format: "text", "json", "console", or any `logging.Formatter`.
+        format: "text", "json", "console", or any `logging.Formatter`. None: text, until a formatter is set, as
+            `logging.basicConfig` does.
         neutral: whether control characters are made visible, and lines within a record indented, so that nobody can
             forge a line or steer a terminal. With False, a stock formatter's output is that of `FileHandler`, byte for
             byte (but for NUL).
@@ -46,18 +47,19 @@ class Handler(logging.Handler):
         filename: Destination,
         *,
         level: Level = logging.NOTSET,
-        format: FormatName | logging.Formatter = "text",  # noqa: A002 - the field's name for it
+        format: FormatName | logging.Formatter | None = None,  # noqa: A002 - the field's name for it
         neutral: bool = True,
         grace: float = 5.0,
         **options: Unpack[Options],
     ) -> None:
-        number, formatter = level_named(level), formatter_named(format)
+        number, formatter = level_named(level), formatter_named(format or "text")
         self._neutral = neutral
         self._grace = grace
         # Before `logging` knows of the handler: it flushes all that it knows at exit, and one that failed here as well.
         self._log = open_log(filename, options, self._notice)
         super().__init__(number)
-        self.setFormatter(formatter)
+        self.formatter = None if format is None else formatter
+        self._encode = self._encoder(formatter)
 
     def createLock(self) -> None:  # noqa: N802 - the standard library's name
         """There is none: nothing that a handler does needs one."""
@@ -66,7 +68,10 @@ class Handler(logging.Handler):
     def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802
         """Format records with this one from now on; None: the standard library's default, the message alone."""
         super().setFormatter(fmt)
-        self._encode = encoder_for(fmt, neutral=self._neutral, on_error=self.handleError)
+        self._encode = self._encoder(fmt)
+
+    def _encoder(self, formatter: logging.Formatter | None) -> Encoder:
+        return encoder_for(formatter, neutral=self._neutral, on_error=self.handleError)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Write the record, if the filters let it pass."""
