@@ -1,7 +1,9 @@
 """Read logs.
 
 commands:
-  tail   show the last lines of a log, and those that come
+  tail      show the last lines of a log, and those that come
+  recover   write what killed processes have left behind
+  stats     show how the logs of this machine's processes are doing
 
 Each says its options: weft logs tail --help
 """
@@ -15,6 +17,8 @@ __all__ = ["COMMANDS", "add_arguments", "run"]
 
 COMMANDS = {
     "tail": "weft.cli.logs.tail",
+    "recover": "weft.cli.logs.recover",
+    "stats": "weft.cli.logs.stats",
 }
 """Each command and the module that has it. What the help says of them is above."""
 

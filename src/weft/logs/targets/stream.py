@@ -17,7 +17,10 @@ from weft.logs.ring.storage import Mark
 from weft.logs.targets.locking import take, yield_turn
 from weft.logs.targets.protocol import Ledger
 
-__all__ = ["StreamTarget", "is_stream"]
+__all__ = ["STREAM", "StreamTarget", "is_stream"]
+
+STREAM = "stream:"
+"""What the keys of streams begin with, and those of files, which are absolute paths, do not."""
 
 _CHUNK = 1 << 16  # bytes: the capacity of a Linux pipe
 _NOWHERE = Mark(0, 0, 0)
@@ -122,7 +125,7 @@ def _wait_for_reader(file: int) -> None:
 def _key(name: str) -> str:
     """Where this program, from this folder, writes."""
     program = sha256("\0".join((str(Path.cwd()), sys.argv[0] if sys.argv else "", name)).encode("utf-8", "replace"))
-    return f"{name}:{program.hexdigest()[:16]}"
+    return f"{STREAM}{name}:{program.hexdigest()[:16]}"
 
 
 def is_stream(path: Path) -> bool:
