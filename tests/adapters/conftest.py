@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from dataclasses import dataclass, field
 
 import pytest
@@ -64,3 +65,17 @@ class Client:
 @pytest.fixture
 def client_of():
     return Client
+
+
+@pytest.fixture
+def hits():
+    """What the access log is told while the test runs."""
+    seen = []
+    handler = logging.Handler()
+    handler.emit = seen.append
+    logger = logging.getLogger("weft.access")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield seen
+    logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)

@@ -11,30 +11,28 @@ app = Weft(app, deadline=10.0)                # any ASGI app
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from contextvars import Context
 from types import TracebackType
 from typing import Any, Self
 
+from weft.adapters.asgi_access import AccessLog, App, Message, Receive, Send
 from weft.adapters.problem import Problem, problem_of
 from weft.adapters.request import RequestScope, weft_deadline
 from weft.calls.call import seconds
 from weft.clock import now
 from weft.errors import DeadlineExceeded
 from weft.http.pool import aclose, load
+from weft.logs.access import Format
 from weft.outcome import TimedOut
 from weft.scopes.core import GRACE
 
-__all__ = ["Weft", "weft_deadline"]
+__all__ = ["AccessLog", "Weft", "weft_deadline"]
 
 log = logging.getLogger("weft.adapters")
 
+_BODIES = {"http.response.body", "http.response.pathsend"}  # the latter is a whole file
 _EARLY = 0.001  # seconds by which a loop's timer may ring before its time
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class Weft:
@@ -61,19 +59,24 @@ class Weft:
     Args:
         app: the ASGI app inside.
         deadline: seconds that a request may take; None: no bound. An endpoint may choose its own with `@weft_deadline`.
+        access_log: the format of an `AccessLog` around all that; None: there is none.
 
     Raises:
-        InvalidValue: a deadline of 0 seconds or less.
+        InvalidValue: a deadline of 0 seconds or less, or an unknown format.
     """
 
-    def __init__(self, app: App, *, deadline: float | None = 10.0) -> None:
+    def __init__(self, app: App, *, deadline: float | None = 10.0, access_log: Format | None = None) -> None:
         self.app = app
+        self._serve: App = self._connection if access_log is None else AccessLog(self._connection, access_log)
         self._deadline = None if deadline is None else seconds("deadline", deadline)
         self._watch: _Watch | None = None
         load()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        await self._serve(scope, receive, send)
+
+    async def _connection(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
             await self._http(scope, receive, send)
@@ -162,7 +165,7 @@ class _Exchange(RequestScope):
     async def send(self, message: Message) -> None:
         """The server's `send`; with the last byte the deadline is lifted."""
         self.answered = True
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
+        if message["type"] in _BODIES and not message.get("more_body", False):
             self._complete = True
             super().allow(None)
             self._watch.drop(self)

@@ -12,14 +12,16 @@ from functools import partial
 from typing import Any
 
 import flask.globals
-from flask import Flask, Response, request
+from flask import Flask, Response, got_request_exception, request
 
 from weft.adapters.problem import problem_of
 from weft.adapters.request import RequestScope, weft_deadline
+from weft.adapters.wsgi import RECORDING, AccessLog
 from weft.calls.call import seconds
 from weft.config import Config
 from weft.errors import DeadlineExceeded, Overloaded
 from weft.http import pool as http
+from weft.logs.access import Format
 from weft.runtime import background
 from weft.runtime.process import configure
 
@@ -44,20 +46,25 @@ class Weft:
     `application/problem+json` (RFC 9457); an exception group counts if nothing else is in it. Error handlers of the
     app for these very exceptions, and any that a blueprint has for itself, come first.
 
-    Settings in `app.config`: `WEFT_DEADLINE` (seconds, or None), which takes precedence over `deadline`; and each
-    attribute of `weft.Config` in capitals, as in `WEFT_THREADS`, for the runtime that all apps of the process share.
+    Settings in `app.config`: `WEFT_DEADLINE` (seconds, or None) and `WEFT_ACCESS_LOG`, which take precedence over the
+    arguments; and each attribute of `weft.Config` in capitals, as in `WEFT_THREADS`, for the runtime that all apps of
+    the process share.
 
     Args:
         app: the application; None: call `init_app` later.
         deadline: seconds that a request may take; None: no bound. A view may choose its own with `@weft_deadline`.
+        access_log: the format of a `weft.adapters.wsgi.AccessLog` around the app; None: there is none.
 
     Raises:
-        InvalidValue: a deadline of 0 seconds or less, or an impossible setting.
+        InvalidValue: a deadline of 0 seconds or less, an unknown format, or an impossible setting.
         InvalidCall: a setting of the runtime changes after its first use.
     """
 
-    def __init__(self, app: Flask | None = None, *, deadline: float | None = 10.0) -> None:
+    def __init__(
+        self, app: Flask | None = None, *, deadline: float | None = 10.0, access_log: Format | None = None
+    ) -> None:
         self._deadline = _checked(deadline)
+        self._access_log = access_log
         if app is not None:
             self.init_app(app)
 
@@ -69,6 +76,7 @@ class Weft:
         app.config.setdefault("WEFT_DEADLINE", self._deadline)
         _checked(app.config["WEFT_DEADLINE"])
         _configure(app)
+        _log_access(app, app.config.setdefault("WEFT_ACCESS_LOG", self._access_log))
         http.load()
         background.load(uvloop=configure().uvloop)
         app.before_request(partial(_enter, app))
@@ -107,6 +115,19 @@ def _pass_on(error: Exception) -> Any:
     if handler is None:
         raise error
     return app.ensure_sync(handler)(error)
+
+
+def _log_access(app: Flask, wanted: Format | None) -> None:
+    if wanted is not None:
+        app.wsgi_app = AccessLog(app.wsgi_app, wanted)  # type: ignore[method-assign]  # as Flask's manual has it
+        got_request_exception.connect(_note, app)
+
+
+def _note(_app: Flask, exception: BaseException, **_: Any) -> None:
+    """Tell the log what Flask answers 500 for without letting it out."""
+    recording = request.environ.get(RECORDING)
+    if recording is not None:  # a test's own request context has none
+        recording.failed(exception)
 
 
 def _configure(app: Flask) -> None:

@@ -2,12 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextvars import Token
 from typing import Any, ParamSpec, TypeVar
 
 from weft.calls.call import seconds
 from weft.clock import now
 from weft.executors.loop import LoopExecutor
+from weft.logs.context import attach, detach
 from weft.outcome import Cancelled
 from weft.runtime.process import runtime
 from weft.scopes.core import Core
@@ -24,7 +26,8 @@ class RequestScope(Scope):
     """The outermost scope of a request: it gives its deadline to every scope inside, and cancels them at its end.
 
     Calls are started in scopes inside it. It makes its core when the first of those needs one: a request that uses
-    nothing of weft pays for this object and two changes of a context variable.
+    nothing of weft pays for this object and four changes of context variables. The fields that a request adds to its
+    log lines by `weft.logs.bind` end with it.
 
     Args:
         deadline: seconds from entering; None: no bound.
@@ -35,13 +38,16 @@ class RequestScope(Scope):
         self._granted = deadline
         self._began = 0.0
         self._outer: float | None = None
+        self._attached: Token[Mapping[str, Any] | None] | None = None
 
     def open(self, loop: LoopExecutor | None) -> None:
         """Begin: every scope opened from here on, in this context and its copies, is inside this one."""
         left_over = current.get()
         if isinstance(left_over, RequestScope) and left_over.over:
             current.set(None)  # a thread of the server that did not see its last request's end
+            detach(left_over._attached)  # noqa: SLF001 - of this class
         super().open(loop)
+        self._attached = attach()
         self._began = now()
         self._outer = self._deadline
         RequestScope.allow(self, self._granted)
@@ -76,6 +82,7 @@ class RequestScope(Scope):
         if self._left:
             return  # a streamed body brings Flask's teardown a second time
         self._step_out()
+        detach(self._attached)
         self._left = True
         if self._core is not None:
             self.cancel()

@@ -4,11 +4,14 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
-__all__ = ["TraceParent", "bind", "bound", "fields", "new_request_id", "parse_request_id", "parse_traceparent"]
+__all__ = [
+    "TraceParent", "attach", "bind", "bound", "detach", "fields", "new_request_id", "parse_request_id",
+    "parse_traceparent",
+]  # fmt: skip
 
 _bound: ContextVar[Mapping[str, Any] | None] = ContextVar("weft_log_fields", default=None)
 
@@ -29,6 +32,18 @@ def bound(**new: Any) -> Iterator[None]:
         yield
     finally:
         _bound.reset(token)
+
+
+def attach(**new: Any) -> Token[Mapping[str, Any] | None]:
+    """Begin what `detach` ends: `bound` for what is no block, such as a request and its answer. (For adapters.)"""
+    return _bound.set({**(_bound.get() or {}), **new})
+
+
+def detach(token: Token[Mapping[str, Any] | None] | None) -> None:
+    """Take away all fields that were added since; in another context than that of `attach` there are none to take."""
+    if token is not None:
+        with suppress(ValueError, RuntimeError):  # of another context; used in that of which this is a copy
+            _bound.reset(token)
 
 
 def fields() -> Mapping[str, Any] | None:
