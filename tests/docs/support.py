@@ -88,7 +88,7 @@ def internet() -> Iterator[Internet]:
 def ask(app, path: str, method: str = "GET") -> str:
     """What the application, WSGI (with a test client of its own) or ASGI, answers to one request: status and body."""
     if hasattr(app, "test_client"):
-        answer = app.test_client().open(path, method=method)
+        answer = app.test_client().open(path, method=method, buffered=True)
         app._got_first_request = False  # the page goes on to add views, which Flask refuses after its first request
         return f"{answer.status_code} {answer.get_data(as_text=True).strip()}"
     return asyncio.run(_ask_asgi(app, path, method))
