@@ -238,6 +238,29 @@ def test_a_file_that_is_not_there_yet(path):
     follower.close()
 
 
+def test_a_log_that_is_new_and_already_rotated(path):
+    """Where the log that was waited for has been rotated before we look, its first files come; older ones do not."""
+    path.with_name("app.log.1").write_bytes(b"older\n")
+    follower = Follower(path, None, 0)
+    append(path, b"first\n")
+    touch_later(path, path.with_name("app.log.1"))
+    path.rename(path.with_name("app.log.2"))
+    append(path, b"second\n")
+    assert new(follower) == [b"first", b"second"]
+    follower.close()
+
+
+def test_a_log_in_a_folder_that_is_not_there_yet(path):
+    """The folder of the log may come into being with it."""
+    inner = path.parent / "logs" / "app.log"
+    follower = Follower(inner, None, 0)
+    assert new(follower) == []
+    inner.parent.mkdir()
+    append(inner, b"first\n")
+    assert new(follower) == [b"first"]
+    follower.close()
+
+
 def test_a_name_that_comes_back_is_the_same_file(path, follower):
     """A file that is renamed and renamed back is not read again."""
     append(path, b"one\n")

@@ -104,7 +104,8 @@ class Follower:
         self._current = None if file is None else Growing(file, at)
         self._former: list[Growing] = []
         self._between: list[Source] = []
-        self._done: set[State] = set()  # old files that have been read to their end
+        # Old files that have been read to their end, or were there before the log that is waited for.
+        self._done = set() if file else set(_states(_old_files(path)))
 
     def poll(self) -> Iterator[list[bytes]]:
         """What there is now."""
@@ -133,20 +134,21 @@ class Follower:
             found = Growing(self._path.open("rb", buffering=0), 0)
         except OSError:  # it will be back, or be readable again
             return
-        if last is None:
-            self._current = found
-        elif last.identity == found.identity:  # it was back between the two
+        if last is not None and last.identity == found.identity:  # it was back between the two
             found.close()
-        else:
+            return
+        self._current = found
+        if last is not None:
             self._former.append(last)
-            self._current = found
             self._between = self._missed(last.modified)
+        else:
+            self._between = self._missed(max((state.modified for state in self._done), default=0))
 
     def _missed(self, since: int) -> list[Source]:
         self._done = {state for state in self._done if state.modified >= since}
         followed = {growing.identity for growing in (*self._former, *filter(None, [self._current]))}
         missed = _opened(self._path, since, lambda state: state in self._done or state.identity in followed)
-        self._done.update(_state(os.fstat(file.fileno())) for file in missed)
+        self._done.update(_state(file.fileno()) for file in missed)
         return missed
 
     def _let_go(self) -> Iterator[list[bytes]]:
@@ -169,7 +171,7 @@ def _opened(path: Path, since: int, known: Callable[[State], bool]) -> list[Sour
 def _younger(path: Path, since: int, known: Callable[[State], bool]) -> list[Path]:
     found = []
     for old in _old_files(path):
-        state = _state(old.stat())
+        state = _state(old)
         # A compressed file has the time of what was compressed: one of the same time is the one that we know.
         if state.modified >= since + (old.suffix == ".gz") and not known(state):
             found.append((state.modified, old.name, old))
@@ -177,6 +179,8 @@ def _younger(path: Path, since: int, known: Callable[[State], bool]) -> list[Pat
 
 
 def _old_files(path: Path) -> list[Path]:
+    if not path.parent.is_dir():
+        return []
     names = {each.name for each in path.parent.iterdir()}
     stamped = re.compile(re.escape(path.name) + _STAMP)
     plain = {name for name in names if stamped.fullmatch(name)}
@@ -191,7 +195,14 @@ def _open(path: Path, stack: ExitStack) -> Source:
     return stack.enter_context(path.open("rb", buffering=0))
 
 
-def _state(status: os.stat_result) -> State:
+def _states(files: list[Path]) -> Iterator[State]:
+    for file in files:
+        with suppress(FileNotFoundError):  # renamed since we looked
+            yield _state(file)
+
+
+def _state(file: Path | int) -> State:
+    status = os.stat(file)  # noqa: PTH116 - of a descriptor, too
     return State(_identity(status), status.st_mtime_ns)
 
 
