@@ -29,7 +29,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "check": Command("weft.cli.check", "check many sites at once: are they up, and how fast?"),
     "doctor": Command("weft.cli.doctor", "show what weft sees on this machine, and what is wrong with it"),
-    "logs": Command("weft.cli.logs", "read logs: the last lines, and those that come"),
+    "logs": Command("weft.cli.logs", "show the end of a log, recover what was left behind, see how logs are doing"),
     "demo": Command("weft.cli.demo", "watch a page load its data one after the other, then all at once", "demo"),
 }
 
