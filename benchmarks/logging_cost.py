@@ -1,0 +1,78 @@
+"""What a log call costs its caller: on 1, 8 and 64 threads at once, which log as fast as they can.
+
+python benchmarks/logging_cost.py [--python OTHER_PYTHON ...]
+"""
+
+import threading
+import time
+from array import array
+from functools import partial
+
+import log_peers
+from log_bench import in_turn, quantile, reported, run, version, write_rows
+
+NAMES = [
+    "article", "FileHandler", "QueueHandler", "loguru", "structlog", "concurrent-log-handler", "weft.logs.Handler",
+    "weft.logs.setup",
+]  # fmt: skip
+CALLS = {1: 20_000, 8: 3_000, 64: 400}  # of each thread
+UNITS = {"p50": "µs", "p99": "µs", "calls over 10 ms": ""}
+OURS, PLAIN = "weft.logs.setup", "weft.logs.Handler"
+
+
+def one(peer, path, threads):
+    subject = log_peers.PEERS[peer](path)
+    for number in range(500):
+        subject.log(number)
+    taken, start, calls = [], threading.Barrier(threads), CALLS[threads]
+
+    def work():
+        times = array("q", bytes(8 * calls))
+        log, clock = subject.log, time.perf_counter_ns
+        start.wait()
+        for number in range(calls):
+            before = clock()
+            log(number)
+            times[number] = clock() - before
+        taken.extend(times)
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    subject.close()
+    return {
+        "p50": quantile(taken, 0.5) / 1000,
+        "p99": quantile(taken, 0.99) / 1000,
+        "calls over 10 ms": sum(each > 10_000_000 for each in taken),
+    }
+
+
+def compare(measure, options):
+    promise = (
+        "What a log call costs its caller, by the standard library's calls (loguru and structlog: "
+        "their own), each thread logging as fast as it can. For comparison, from their makers' worlds and measured "
+        "elsewhere: spdlog's asynchronous logger 0.5 to 0.8 µs, Log4j 2's 1.4 to 1.9 µs."
+    )
+    with reported("logging_cost", promise, options) as report:
+        for python in options.python:
+            for threads in CALLS:
+                case = f"Python {version(python)}, {threads} thread{'s' if threads > 1 else ''}"
+                figures = in_turn(partial(measure, python), options, NAMES, threads=threads)
+                ratios(report, case, threads, write_rows(report, case, figures, UNITS))
+
+
+def ratios(report, case, threads, found):
+    for peer, most in (("FileHandler", 0.7), ("QueueHandler", 0.7), ("loguru", 0.35)):
+        for ours in (OURS, PLAIN):
+            ratio = found[ours]["p50"] / found[peer]["p50"]
+            report.ratio(f"{case}: p50 of {ours} against {peer}", ratio, f"at most {most}", met=ratio <= most)
+    if threads == max(CALLS):
+        best = min(found[peer]["p99"] for peer in NAMES if peer not in {OURS, PLAIN})
+        ratio = best / found[OURS]["p99"]
+        report.ratio(f"{case}: p99 of the best other against {OURS}", ratio, "at least 50", met=ratio >= 50)
+
+
+if __name__ == "__main__":
+    run(__file__, one, compare)
