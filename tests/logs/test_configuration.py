@@ -214,6 +214,46 @@ def test_a_formatter_of_ones_own(program, tmp_path):
     assert (tmp_path / "own.log").read_text() == "WARNING: so it is\n"
 
 
+# -- the end
+
+TERMINATED = """
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+"""
+
+
+def test_a_termination_is_waited_for_by_the_log(program, tmp_path):
+    """SIGTERM that nobody handles ends the process as ever, after its last line is in the file and its ring gone."""
+    code = f"""
+    import os, signal
+    weft.logs.setup("app.log", ring={str(tmp_path / "rings")!r})
+    stream = weft.logs.Stream("other.log", ring={str(tmp_path / "rings")!r})
+    logging.info("last words")
+    stream.write("others\\n")
+    """
+    lines, _ = program(code + TERMINATED, status=-15)
+    assert [line["message"] for line in lines] == ["last words"]
+    assert (tmp_path / "other.log").read_text() == "others\n"
+    assert list((tmp_path / "rings").iterdir()) == []
+
+
+def test_who_handles_a_termination_is_not_disturbed(program):
+    """A handler that is there stays; so does the wish to ignore the signal; another thread changes nothing."""
+    _, done = program(
+        """
+        import signal, threading
+        thread = threading.Thread(target=weft.logs.setup, args=("app.log",))
+        thread.start()
+        thread.join()
+        print(signal.getsignal(signal.SIGTERM).name)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        weft.logs.setup("app.log")
+        print(signal.getsignal(signal.SIGTERM).name)
+        """
+    )
+    assert done.stdout.split() == ["SIG_DFL", "SIG_IGN"]
+
+
 # -- what nobody handled
 
 THREAD_FAILS = """
@@ -287,7 +327,7 @@ def test_what_is_given_is_what_the_logging_module_gets(tmp_path):
     made = config("app.log", max_bytes=10_000, keep=2, neutral=False)
     assert made["handlers"] == {
         "weft": {
-            "class": "weft.logs.Handler", "filename": "app.log", "format": "json",
+            "()": "weft.logs.configuration.handler", "filename": "app.log", "format": "json",
             "max_bytes": 10_000, "keep": 2, "neutral": False,
         },
     }  # fmt: skip

@@ -173,3 +173,14 @@ def test_a_new_program_in_the_same_process_loses_nothing(in_process, open_here, 
     log.write(b"after\n")
     assert log.close()
     assert sorted(path.read_bytes().splitlines()) == [b"after", b"last words"]
+
+
+def test_the_last_one_to_close_writes_for_the_others(in_process, open_here, path, rings):
+    """A process that ends in order takes the lines of those that were killed meanwhile with it, and leaves no ring."""
+    log = open_here()
+    log.write(b"master\n")
+    assert log.drain()
+    assert in_process('log.write(b"worker\\n")\ndie()').returncode == -9
+    assert log.close()
+    assert path.read_bytes() == b"master\nworker\n"
+    assert list(rings.iterdir()) == []

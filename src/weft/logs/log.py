@@ -24,7 +24,7 @@ from weft.logs.targets.protocol import UNKEPT, Target
 from weft.logs.writer import Writer, complain
 from weft.policy.verdict import Wait
 
-__all__ = ["Log", "LogStatistics"]
+__all__ = ["Log", "LogStatistics", "close_all"]
 
 _SEGMENTS = 8
 _SMALLEST_SEGMENT = 16_384
@@ -269,6 +269,12 @@ class _NoRing:
 
 _NO_RING = _NoRing()
 _logs: "weakref.WeakSet[Log]" = weakref.WeakSet()
+
+
+def close_all() -> None:
+    """Close every log of this process."""
+    for log in list(_logs):
+        log.close()
 
 
 def _fits(ring: Ring, line: bytes) -> bool:

@@ -93,6 +93,7 @@ class Writer:
             stopping = self._stopping  # seen before the attempt: what came until then is part of it
             done = self._attempt()
             if stopping:
+                self._rescue()  # those of its children: a server's master is the last one, and nobody may come after it
                 return
             if not done:
                 self._bell.wait(self._retry)
