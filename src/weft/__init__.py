@@ -38,7 +38,7 @@ from weft.scopes.scope import Scope
 from weft.scopes.task import Task
 
 if TYPE_CHECKING:
-    from weft import http
+    from weft import http, logs
     from weft.executors.processes import ProcessExecutor
     from weft.executors.threads import ThreadExecutor
 
@@ -79,6 +79,7 @@ __all__ = [
     "gather",
     "http",
     "limit",
+    "logs",
     "map",
     "quorum",
     "remaining",
@@ -93,8 +94,8 @@ _LATER = {"ProcessExecutor": "weft.executors.processes", "ThreadExecutor": "weft
 
 
 def __getattr__(name: str) -> Any:
-    if name == "http":
-        return import_module("weft.http")
+    if name in {"http", "logs"}:
+        return import_module(f"weft.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'weft' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_LATER[name]), name)

@@ -117,7 +117,7 @@ def test_what_loads_later_is_what_type_checkers_see():
 
     block = next(node for node in tree_of(SOURCE / "__init__.py").body if isinstance(node, ast.If))
     typed = {alias.name: node.module for node in block.body for alias in node.names}
-    assert typed == {**weft._LATER, "http": "weft"}
+    assert typed == {**weft._LATER, "http": "weft", "logs": "weft"}
 
 
 def test_every_public_name_can_be_had():
@@ -127,17 +127,20 @@ def test_every_public_name_can_be_had():
     undocumented = [name for name in weft.__all__ if not getattr(weft, name).__doc__]
     assert undocumented == ["Outcome"]  # an alias of types, which cannot carry a docstring
     eager = {alias.name for node in tree_of(SOURCE / "__init__.py").body for alias in _imported(node)}
-    assert sorted(weft.__all__) == sorted(eager | set(weft._LATER) | {"http"})
+    assert sorted(weft.__all__) == sorted(eager | set(weft._LATER) | {"http", "logs"})
 
 
-def test_the_http_names_are_the_typed_names():
-    """What `weft.http.NAME` loads when it runs is what type checkers are told it is."""
-    from weft import http
+@pytest.mark.parametrize("room", ["http", "logs"])
+def test_the_names_of_a_room_are_the_typed_names(room):
+    """What `weft.http.NAME` or `weft.logs.NAME` loads when it runs is what type checkers are told it is."""
+    import weft
 
-    block = next(node for node in tree_of(SOURCE / "http" / "__init__.py").body if isinstance(node, ast.If))
+    package = getattr(weft, room)
+    block = next(node for node in tree_of(SOURCE / room / "__init__.py").body if isinstance(node, ast.If))
     typed = {alias.asname: node.module for node in block.body for alias in node.names}
-    assert typed == {**{name: f"weft.http.{home}" for name, home in http._HOME.items()}, "errors": "weft.http"}
-    assert not [name for name in http.__all__ if not getattr(http, name).__doc__]
+    loaded = {name: f"weft.{room}.{home}" for name, home in package._HOME.items()}
+    assert typed == loaded | {name: f"weft.{room}" for name in typed.keys() - loaded.keys() & {"errors"}}
+    assert not [name for name in package.__all__ if not getattr(package, name).__doc__]
 
 
 def _imported(node: ast.stmt) -> list[ast.alias]:
@@ -150,7 +153,7 @@ def test_no_public_name_is_shadowed_by_a_package():
     import weft
 
     packages = {path.parent.name for path in SOURCE.glob("*/__init__.py")} | {path.stem for path in SOURCE.glob("*.py")}
-    assert packages & set(weft.__all__) == {"http"}
+    assert packages & set(weft.__all__) == {"http", "logs"}
 
 
 def test_an_unknown_name_is_an_attribute_error():
