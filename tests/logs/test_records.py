@@ -1,6 +1,8 @@
 """The faster loggers: what they make cannot be told from what the standard library makes."""
 
 import copy
+import functools
+import json
 import logging
 import logging.handlers
 import pickle
@@ -111,6 +113,8 @@ def test_a_handler_of_wefts_gets_the_lean_record(path, rings):
     seen = []
 
     class Watching(Handler):
+        lean = True
+
         def emit(self, record):
             seen.append(type(record))
             super().emit(record)
@@ -123,6 +127,56 @@ def test_a_handler_of_wefts_gets_the_lean_record(path, rings):
     assert seen == [Record]
     assert path.read_text().split()[0] == "MainThread"
     assert path.read_text().split()[2:] == ["test_records.py", "text"]
+
+
+def test_a_subclass_of_wefts_handler_gets_complete_records(path, rings):
+    """It may look at everything and add to it, unless it says that it does not."""
+
+    class Adding(Handler):
+        def emit(self, record):
+            record.host = "a1"
+            super().emit(record)
+
+    handler = Adding(path, ring=rings, format="json")
+    logger_of(Logger, handler).info("text")
+    handler.close()
+    assert json.loads(path.read_text())["host"] == "a1"
+
+
+@pytest.mark.parametrize("name", ["callHandlers", "handle", "makeRecord", "findCaller"])
+def test_a_subclass_and_a_mock_are_asked(collect, name):
+    """A class on top of ours, and a logger with a function of its own, see what they would see of the stock one."""
+    seen, plain = [], getattr(logging.Logger, name)
+
+    def own(self, *args, **options):
+        seen.append(name)
+        return plain(self, *args, **options)
+
+    logger_of(type("Own", (Logger,), {name: own}), collect).info("text")
+    logger = logger_of(Logger, collect)
+    setattr(logger, name, functools.partial(own, logger))
+    logger.info("text")
+    assert len(seen) == len(collect.records) == 2
+
+
+@pytest.mark.parametrize("name", ["logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"])
+def test_what_is_turned_off_is_none(monkeypatch, name):
+    """The switches of `logging` hold for records of ours, lean or complete."""
+    monkeypatch.setattr(logging, name, False, raising=False)
+    lean = Record("shop", logging.INFO, sys._getframe(), "text", ())
+    stock = logging.LogRecord("shop", logging.INFO, "", 0, "text", (), None)
+    for attribute in (
+        "thread",
+        "threadName",
+        "process",
+        "processName",
+        *(["taskName"] if "taskName" in stock.__dict__ else []),
+    ):
+        assert getattr(lean, attribute) == getattr(stock, attribute)
+    assert comparable(made_by(Logger, CALL)) == comparable(made_by(logging.Logger, CALL))
+
+
+CALL = "info", ("text",), {}
 
 
 def test_filters_see_complete_records(path, rings):

@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.datastructures import Headers
 
 from weft.errors import InvalidValue
 from weft.logs.context import bound
@@ -44,7 +45,7 @@ def test_text_shows_time_level_logger_message_and_fields(monkeypatch):
     made = TextFormatter().format(record_of("added %d", (2,), item=3, note='two "words"', empty=""))
     monkeypatch.undo()
     time.tzset()
-    assert made == (r'2025-11-25T02:15:24.123+0000 INFO     shop added 2 item=3 note="two \"words\"" empty=""')
+    assert made == (r'2025-11-25T02:15:24.123+00:00 INFO     shop added 2 item=3 note="two \"words\"" empty=""')
 
 
 def test_colour_is_for_the_level_alone():
@@ -83,6 +84,44 @@ def test_a_field_cannot_take_the_place_of_another():
     assert parsed(record_of(time="noon", level=3))["time_"] == "noon"
 
 
+def test_no_name_occurs_twice():
+    """Fixed fields give way to those of the record, the caller's do not; parsers disagree about names that repeat."""
+    formatter = JsonFormatter(fields={"service": "a", "time_": 0}, caller=True)
+    made = formatter.format(record_of(service="b", file="x", time="noon", **{"1": 1}))
+    names = [name for name, _ in json.loads(made, object_pairs_hook=list)]
+    assert len(names) == len(set(names))
+    found = json.loads(made)
+    assert (found["service"], found["file_"], found["time_"], found["time__"]) == ("b", "x", 0, "noon")
+
+
+def test_a_field_cannot_forge_another_in_text():
+    """A name has neither spaces nor equals signs; nested values are JSON, whole."""
+    made = TextFormatter().format(record_of(**{"a b=1 c": 2}, items=list(range(20)), odd=[float("nan"), Odd()]))
+    assert " a_b_1_c=2 items=[0,1,2," in made
+    assert ",19] odd=" in made
+    assert r"\"nan\"" in made
+
+
+HEADERS = [
+    {"Authorization": "hunter2", "Accept": "all"},
+    [("authorization", "hunter2"), ("accept", "all")],
+    [[b"authorization", b"hunter2"], [b"accept", b"all"]],
+    {b"authorization": b"hunter2", b"accept": b"all"},
+    Headers({"Authorization": "hunter2", "Accept": "all"}),
+    {"deep": {"deeper": ({"api_key": "hunter2", "accept": "all"},)}},
+]
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+@pytest.mark.parametrize("headers", HEADERS, ids=["dict", "WSGI", "ASGI", "bytes", "werkzeug", "nested"])
+def test_secrets_are_masked_at_any_depth(formatter, headers):
+    """Headers in all the forms in which frameworks have them; what is no secret stays."""
+    made = formatter.format(record_of(headers=headers))
+    assert "hunter2" not in made
+    assert "[masked]" in made
+    assert "all" in made
+
+
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
 def test_fields_of_the_context_are_in_every_line(formatter):
     """What is bound is shown, a field of the call wins, and secrets are masked in both."""
@@ -104,7 +143,7 @@ class Odd:
 
 def circle():
     made = []
-    made.append(made)
+    made.extend([made] * 5)
     return made
 
 
@@ -121,11 +160,16 @@ VALUES = st.recursive(
 )
 
 
+def without_repetition(pairs):
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
 @given(message=ANY_TEXT, name=st.text(min_size=1), value=VALUES)
 def test_json_is_json_whatever_it_is_given(message, name, value):
     """Any text and any value: one line, strict JSON, with nothing in it that a terminal could take for a command."""
     made = JsonFormatter().format(record_of("%s", (message,), **{f"x{name}": value}))
-    found = json.loads(made, parse_constant=pytest.fail)
+    found = dict(json.loads(made, parse_constant=pytest.fail, object_pairs_hook=without_repetition))
     assert found["message"].encode("utf-8", "backslashreplace") == message.encode("utf-8", "backslashreplace")
     assert not [character for character in made if not character.isprintable()]
     assert made.encode("utf-8")  # without a lone surrogate
@@ -134,7 +178,8 @@ def test_json_is_json_whatever_it_is_given(message, name, value):
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (float("nan"), "nan"), (float("inf"), "inf"), (b"bytes", "b'bytes'"), ({1: 2}, {"1": 2}), ({1 }, [1]),
+        (float("nan"), "nan"), (float("inf"), "inf"), (b"bytes", "bytes"), (b"\xff", "b'\\xff'"), ({1: 2}, {"1": 2}),
+        ({1}, [1]),
         (Odd(), "<Odd that cannot be shown: RuntimeError>"), (2**70, 2**70),
         ({"a": {"b": float("nan")}}, {"a": {"b": "nan"}}),
     ],
@@ -145,10 +190,23 @@ def test_values_that_json_does_not_know_are_text(value, shown):
     assert found == shown or str(found).startswith("<")
 
 
-@pytest.mark.parametrize("value", [circle(), 10**5000], ids=["a circle", "many digits"])
-def test_endless_values_end(value):
-    """A list that holds itself, and a number that Python does not write, do no harm."""
-    assert parsed(record_of(value=value))["message"] == "text"
+def nested(depth):
+    made = {"password": "hunter2"}
+    for _ in range(depth):
+        made = {"a": made}
+    return made
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+@pytest.mark.parametrize(
+    "value", [circle(), nested(30), 10**5000], ids=["a list that holds itself five times", "deep", "many digits"]
+)
+def test_endless_values_end(formatter, value):
+    """What holds itself, what is too deep to look into, and a number that Python does not write, do no harm."""
+    made = formatter.format(record_of(value=value))
+    assert "text" in made
+    assert len(made) < 2000
+    assert "hunter2" not in made
 
 
 def test_an_unknown_name_is_refused():

@@ -2,46 +2,127 @@
 
 import logging
 import re
+from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
-__all__ = ["MASKED", "Mask", "is_secret", "masked"]
+__all__ = ["MASKED", "Mask", "is_secret", "masked", "without_secrets"]
 
 MASKED = "[masked]"
 
-_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-_SECRET_WORDS = frozenset({
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+_SECRET_ENDS = (
     "apikey", "authorization", "cookie", "cookies", "credentials", "passphrase", "passwd", "password", "pwd", "secret",
     "token",
+)  # fmt: skip
+_SECRET_PAIRS = frozenset({("access", "key"), ("api", "key"), ("private", "key"), ("secret", "key"), ("session", "id")})
+_TOLD_OF_SECRETS = frozenset({
+    "age", "at", "changed", "count", "domain", "enabled", "expired", "expires", "expiry", "id", "length", "lifetime",
+    "limit", "name", "path", "policy", "required", "samesite", "secure", "size", "status", "ttl", "type", "uri", "url",
+    "usage", "used", "valid",
 })  # fmt: skip
-_SECRET_PAIRS = frozenset({
-    ("access", "key"), ("api", "key"), ("password", "hash"), ("private", "key"), ("secret", "key"), ("session", "id"),
-})  # fmt: skip
+_LONGEST = 64  # characters of a name that is remembered: names may come from outside
+
+_DEEPEST = 8  # levels of nesting that are looked into, and shown
+_LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
+_ENDLESS = "..."
+_COLLECTIONS = (list, tuple, set, frozenset, deque)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field of this name holds a secret, however it is spelt: `access_token`, `X-Api-Key`, `password2`.
+
+    What a name's last word only tells of a secret is none: `token_count`, `cookie_domain`.
+    """
+    return _judged(name) if len(name) <= _LONGEST else _judged.__wrapped__(name)
 
 
 @lru_cache(4096)
-def is_secret(name: str) -> bool:
-    """Whether a field of this name holds a secret, however it is spelt: `access_token`, `X-Api-Key`, `clientSecret`.
-
-    The last word decides: `token_count` is a count.
-    """
+def _judged(name: str) -> bool:
     words = [word.lower() for word in _WORDS.findall(name)]
-    return bool(words) and (words[-1] in _SECRET_WORDS or tuple(words[-2:]) in _SECRET_PAIRS)
+    if tuple(words[-2:]) in _SECRET_PAIRS:
+        return True
+    if not words or words[-1] in _TOLD_OF_SECRETS:
+        return False
+    return any(word.endswith(_SECRET_ENDS) for word in words) or not _SECRET_PAIRS.isdisjoint(pairwise(words))
 
 
-def masked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields, with the values of secret ones replaced."""
-    return {name: MASKED if isinstance(name, str) and is_secret(name) else value for name, value in fields.items()}
+def masked(fields: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The fields, with the values of secret ones replaced, at any depth. Raises nothing for what is in them."""
+    return {
+        name: MASKED if _names_a_secret(name) else value if type(value) in _LEAVES else without_secrets(value)
+        for name, value in fields.items()
+    }
 
 
+def without_secrets(value: object) -> Any:
+    """The value itself, if there is no secret in it; else a copy in which secrets are masked.
+
+    Looked into are mappings, lists, tuples, sets and the headers of WSGI and ASGI, eight levels deep: what lies deeper,
+    or holds itself, is `...`.
+    """
+    try:
+        return _cleaned(value, ())
+    except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything, or another thread change it
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
+
+def _cleaned(value: Any, around: tuple[int, ...]) -> Any:
+    kind = type(value)  # not `isinstance`, which asks the value: a proxy of Flask's raises outside of a request
+    if kind in _LEAVES:
+        return value
+    if hasattr(kind, "to_wsgi_list"):  # the headers of werkzeug and Flask are no mapping
+        return _cleaned_mapping(dict(value), around)
+    if issubclass(kind, Mapping):
+        return _cleaned_mapping(value, around)
+    if issubclass(kind, _COLLECTIONS):
+        return _cleaned_items(value, around)
+    return value
+
+
+def _cleaned_mapping(value: Mapping[Any, Any], around: tuple[int, ...]) -> Any:
+    if len(around) == _DEEPEST or id(value) in around:
+        return _ENDLESS
+    inside = (*around, id(value))
+    clean = {name: MASKED if _names_a_secret(name) else _cleaned(each, inside) for name, each in value.items()}
+    return value if all(clean[name] is each for name, each in value.items()) else clean
+
+
+def _cleaned_items(value: Any, around: tuple[int, ...]) -> Any:
+    if len(around) == _DEEPEST or id(value) in around:
+        return _ENDLESS
+    if around and _is_header(value):
+        return value[0], MASKED
+    inside = (*around, id(value))
+    clean = [_cleaned(each, inside) for each in value]
+    if all(one is other for one, other in zip(clean, value, strict=True)):
+        return value
+    return tuple(clean) if isinstance(value, tuple) else clean
+
+
+def _is_header(value: Any) -> bool:
+    """Whether it is one of a list of names and values, and its name is that of a secret."""
+    pair = isinstance(value, tuple | list) and len(value) == 2  # noqa: PLR2004 - a pair
+    return pair and (isinstance(value, tuple) or isinstance(value[0], bytes)) and _names_a_secret(value[0])
+
+
+def _names_a_secret(name: object) -> bool:
+    if isinstance(name, bytes):  # as ASGI has them
+        name = name.decode("latin-1")
+    return isinstance(name, str) and is_secret(name)
+
+
+# Each begins at a fixed text, so that the time to search is that of the text's length and not of its square.
 _IN_TEXT = (
-    r"(?i:\b(?:bearer|basic)\s+)(?P<secret>[\w+/.~=-]{8,})",
+    r"(?i:\bbearer\s+)(?P<secret>[\w+/.~=-]{8,})",
+    r"(?i:\bbasic\s+)(?P<secret>(?=\S*[\d=])[\w+/=-]{8,})",  # not: "basic configuration"
     (
-        r"(?i:\b[\w.-]*(?:password|passwd|pwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*[\"']?)"
+        r"(?i:password|passwd|pwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*[\"']?"
         r"(?P<secret>(?!(?i:bearer|basic)\b)[^\s\"',;&]+)"
     ),
-    r"\b[a-z][a-z0-9+.-]*://[^\s/:@]*:(?P<secret>[^\s/@]+)@",
+    r"://[^\s/:@]*:(?P<secret>[^\s/@]+)@",
 )
 
 

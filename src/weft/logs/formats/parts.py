@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from weft.logs.context import fields
-from weft.logs.formats.masking import masked
+from weft.logs.formats.masking import masked, without_secrets
 from weft.logs.records import Record
 
 __all__ = ["error_text", "extras", "message", "safe_repr"]
 
 _PLAIN = logging.LogRecord("", 0, "", 0, "", None, None).__dict__
-_STANDARD = frozenset({*_PLAIN, "message", "asctime", "taskName"})
+_COLORED = "color_message"  # what uvicorn adds: its message again, for a terminal
+_STANDARD = frozenset({*_PLAIN, "message", "asctime", "taskName", _COLORED})
 _STOCK = logging.Formatter()
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 1000
 
 
 def message(record: logging.LogRecord) -> str:
-    """The message with its arguments; secrets among named arguments are masked.
+    """The message with its arguments; secrets in those that have named parts are masked.
 
     Raises:
         Exception: whatever the arguments' own methods raise, or `%` where they do not fit.
@@ -30,7 +32,12 @@ def message(record: logging.LogRecord) -> str:
         text = str(text)
     if not args:
         return text
-    return text % (masked(args) if type(args) is dict else args)
+    if type(args) is not tuple:
+        return str(text % without_secrets(args))
+    for each in args:
+        if type(each) not in _SIMPLE:
+            return text % tuple(map(without_secrets, args))
+    return text % args
 
 
 def extras(record: logging.LogRecord) -> Mapping[str, Any] | None:

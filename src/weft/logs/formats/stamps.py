@@ -23,17 +23,24 @@ def cached(render: Callable[[int], str]) -> Callable[[int], str]:
     return remembering
 
 
-_utc = cached(lambda second: time.strftime(_ISO, time.gmtime(second)))
-_local = cached(lambda second: time.strftime(f"{_ISO}.%%03d%z", time.localtime(second)))
+_utc = cached(lambda second: time.strftime(f"{_ISO}.%%03dZ", time.gmtime(second)))
+
+
+def _local_template(second: int) -> str:
+    text = time.strftime(f"{_ISO}.%%03d%z", time.localtime(second))
+    return f"{text[:-2]}:{text[-2:]}"  # RFC 3339 wants the colon, which strftime does not know
+
+
+_local = cached(_local_template)
 
 
 def utc_iso(moment: float) -> str:
     """RFC 3339 in UTC, with milliseconds: `2026-11-25T02:15:24.123Z`."""
     second = int(moment)
-    return f"{_utc(second)}.{int((moment - second) * 1000):03d}Z"
+    return _utc(second) % int((moment - second) * 1000)
 
 
 def local_iso(moment: float) -> str:
-    """The same in local time, with its offset: `2026-11-25T03:15:24.123+0100`."""
+    """The same in local time, with its offset: `2026-11-25T03:15:24.123+01:00`."""
     second = int(moment)
     return _local(second) % int((moment - second) * 1000)

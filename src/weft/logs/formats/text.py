@@ -3,21 +3,25 @@
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from weft.logs.formats.escaping import neutral
-from weft.logs.formats.parts import error_text, extras, message, safe_repr
+from weft.logs.formats.parts import error_text, extras, message
 from weft.logs.formats.stamps import local_iso
+from weft.logs.formats.values import as_json, text_of
 
 __all__ = ["TextFormatter"]
 
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _BARE = re.compile(r"[^\s\"'=]+")
+_NOT_BARE = re.compile(r"[\s\"'=]")
+_NESTED = (Mapping, list, tuple, set, frozenset, deque)
 
 
 class TextFormatter(logging.Formatter):
-    """Lines such as `2026-11-25T02:15:24.123+0000 INFO     shop.cart added item=3 request_id=4f1a`. Any thread.
+    """Lines such as `2026-11-25T02:15:24.123+00:00 INFO     shop.cart added item=3 request_id=4f1a`. Any thread.
 
     The time is local, with its offset. Fields given as `extra` and those of `weft.logs.bind` follow the message in
     logfmt; a traceback follows on lines of its own, indented. Nothing in a record can steer a terminal or forge a line.
@@ -52,12 +56,12 @@ class TextFormatter(logging.Formatter):
         return f"\x1b[{_COLORS.get(name, '1')}m{name:<8}\x1b[0m" if self._color else f"{name:<8}"
 
 
-def _logfmt(found: Mapping[str, Any]) -> str:
-    return "".join(f" {name}={_value(value)}" for name, value in found.items())
+def _logfmt(found: Mapping[Any, Any]) -> str:
+    return "".join(f" {_NOT_BARE.sub('_', text_of(name))}={_value(value)}" for name, value in found.items())
 
 
 def _value(value: object) -> str:
-    text = value if isinstance(value, str) else safe_repr(value)
+    text = as_json(value, ascii_only=False) if isinstance(value, _NESTED) else text_of(value)
     if _BARE.fullmatch(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
