@@ -1,6 +1,8 @@
 """Fields that every line of a request carries."""
 
 import asyncio
+import sys
+from types import ModuleType
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -47,6 +49,13 @@ def test_the_current_span_is_among_them():
         found = fields()
     ids = span.get_span_context()
     assert found == {"user": 1, "trace_id": f"{ids.trace_id:032x}", "span_id": f"{ids.span_id:016x}"}
+
+
+def test_telemetry_that_is_still_loading_does_no_harm(monkeypatch):
+    """While another thread imports OpenTelemetry, its module is there without its functions."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", ModuleType("opentelemetry.trace"))
+    with bound(user=1):
+        assert fields() == {"user": 1}
 
 
 @pytest.mark.parametrize("header", [None, "", "a b", "a\nb", "x" * 129, "<script>", "é"])

@@ -49,10 +49,10 @@ def detach(token: Token[Mapping[str, Any] | None] | None) -> None:
 def fields() -> Mapping[str, Any] | None:
     """The fields of the present context, with the ids of OpenTelemetry's current span; None: there are none."""
     found = _bound.get()
-    telemetry = sys.modules.get("opentelemetry.trace")
-    if telemetry is None:
+    current = getattr(sys.modules.get("opentelemetry.trace"), "get_current_span", None)
+    if current is None:  # not loaded, or another thread is loading it this moment
         return found
-    span = telemetry.get_current_span().get_span_context()
+    span = current().get_span_context()
     if not span.is_valid:
         return found
     return {**(found or {}), "trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
