@@ -67,7 +67,8 @@ def compare(measure, options):
             case = f"Python {version(python)}, a reader that stops for 2 s"
             found = write_rows(report, case, in_turn(partial(measure, python), options, NAMES), UNITS)
             ours = found[OURS]
-            note = f"longest: {ours['longest']:.3g} ms, of FileHandler {found['FileHandler']['longest']:,.0f} ms"
+            theirs = found["FileHandler"]["longest"]
+            note = f"longest: {ours['longest']:.3g} ms, of FileHandler {theirs:,.0f} ms"
             what = f"{case}: p99.9 of {OURS}, ms"
             report.ratio(what, ours["p99.9"], "at most 5", met=ours["p99.9"] <= 5, note=note)
             report.ratio(f"{case}: lines lost by {OURS}", ours["lost"], "0", met=ours["lost"] == 0)

@@ -271,8 +271,10 @@ def test_closing_writes_what_there_is(make, sink):
     assert log.close(SOON)
     assert sink.lines == [b"one\n"]
     assert sink.closed
+    sink.closed = False
     log.write(b"late\n")
     assert sink.lines == [b"one\n", b"late\n"]
+    assert sink.closed
     assert log.close(SOON)
 
 

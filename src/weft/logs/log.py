@@ -221,6 +221,8 @@ class Log:
             self.target.append(line, UNKEPT)
             self._counters.lines += 1
             self._counters.octets += len(line)
+            if self._closed:
+                self.target.close()
 
     # -- opening, and beginning afresh
 
