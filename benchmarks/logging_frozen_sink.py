@@ -59,8 +59,8 @@ def one(peer, path):
 
 def compare(measure, options):
     promise = (
-        f"{THREADS} threads log about 1,600 lines a second into a named pipe, whose reader stops for 2 s: the cost of a "
-        "call, and the lines that never came."
+        f"{THREADS} threads log about 1,600 lines a second into a named pipe, whose reader stops for 2 s: the cost of "
+        "a call, and the lines that never came."
     )
     with reported("logging_frozen_sink", promise, options) as report:
         for python in options.python:

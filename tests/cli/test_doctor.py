@@ -20,6 +20,7 @@ def seen():
         "loop": {"background": "uvloop", "why": "it is installed"},
         "http": {"engine": "pycurl 7", "resolver": "threads", "http2": True, "certificates": "/etc/ca.pem"},
         "files": {"soft_limit": 1024},
+        "logs": {"rings": "/dev/shm/weft-logs-0", "free": 64 << 20},
         "extras": {"gevent": None, "eventlet": None, "uvloop": None},
     }
 
@@ -29,7 +30,7 @@ def test_the_page_shows_every_topic():
     done = weft("doctor")
     assert done.returncode == 0
     topics = [line.split()[0] for line in done.stdout.splitlines() if line and not line.startswith(" ")]
-    assert topics[:9] == ["python", "platform", "cpus", "pools", "loop", "http", "files", "extras", "config"]
+    assert topics[:10] == ["python", "platform", "cpus", "pools", "loop", "http", "files", "logs", "extras", "config"]
     assert "decided by" in done.stdout
     assert pycurl.version_info()[1] in done.stdout
 
@@ -57,6 +58,7 @@ def test_a_sound_machine_has_no_problems(seen):
         ("http", {"resolver": "blocking"}, "error", "resolves names blocking"),
         ("http", {"http2": False}, "warning", "without HTTP/2"),
         ("http", {"certificates": None}, "error", "no trusted certificates"),
+        ("logs", {"free": 3 << 20}, "warning", "3 MiB are free where logs wait"),
         ("python", {"build": "free-threaded", "gil_enabled": True}, "warning", "free-threaded, and the GIL is on"),
         ("loop", {"background": "asyncio", "why": "uvloop is not installed"}, "warning", "uvloop is not installed"),
         ("files", {"soft_limit": 256}, "warning", "only 256 files"),

@@ -8,10 +8,12 @@ import sysconfig
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from weft.executors.sizing import process_workers, thread_workers, usable_cpus
 from weft.http.certificates import trusted_file
+from weft.logs.inventory import default_folder
 from weft.runtime.process import configure
 
 __all__ = ["Problem", "facts", "problems"]
@@ -19,6 +21,7 @@ __all__ = ["Problem", "facts", "problems"]
 _EXTRAS = ("rich", "aiohttp", "flask", "fastapi", "gunicorn", "uvicorn", "opentelemetry-api")
 _PATCHERS = ("gevent", "eventlet")
 _FEWEST_FILES = 1024
+_LEAST_MEMORY = 16 << 20  # bytes: four processes with a log
 
 Facts = dict[str, dict[str, Any]]
 
@@ -42,6 +45,7 @@ def facts() -> Facts:
         "loop": _loop,
         "http": _http,
         "files": _files,
+        "logs": _logs,
         "extras": _extras,
         "config": lambda: asdict(configure()),
     }
@@ -50,7 +54,7 @@ def facts() -> Facts:
 
 def problems(seen: Facts) -> list[Problem]:
     """What is wrong with the facts, the worst first. Pure."""
-    return [*_http_problems(seen["http"]), *_host_problems(seen)]
+    return [*_http_problems(seen["http"]), *_host_problems(seen), *_log_problems(seen["logs"])]
 
 
 def _python() -> dict[str, Any]:
@@ -145,6 +149,19 @@ def _bounded(limit: int) -> int | None:
     return None if limit < 0 else limit
 
 
+def _logs() -> dict[str, Any]:
+    folder = default_folder()
+    return {"rings": str(folder), "survive_a_kill": hasattr(os, "posix_fallocate"), "free": _free(folder.parent)}
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        found = os.statvfs(folder)
+    except (OSError, AttributeError):  # the latter on Windows
+        return None
+    return found.f_bavail * found.f_frsize
+
+
 def _extras() -> dict[str, Any]:
     return {name: metadata_version(name) for name in (*_EXTRAS, *_PATCHERS)}
 
@@ -194,6 +211,14 @@ def _host_problems(seen: Facts) -> list[Problem]:
         found.append(Problem("warning", f"only {files} files may be open: each connection is one", "ulimit -n 65536"))
     found += [_patcher(name) for name in _PATCHERS if seen["extras"].get(name) is not None]
     return found
+
+
+def _log_problems(logs: dict[str, Any]) -> list[Problem]:
+    free = logs["free"]
+    if free is None or free >= _LEAST_MEMORY:
+        return []
+    what = f"{free >> 20} MiB are free where logs wait to be written ({logs['rings']}): each process takes 4 MiB a log"
+    return [Problem("warning", what, "make /dev/shm larger (docker run --shm-size=64m), or give handlers ring=FOLDER")]
 
 
 def _patcher(name: str) -> Problem:

@@ -20,6 +20,8 @@ __all__ = ["JsonFormatter"]
 
 _RESERVED = frozenset({"time", "level", "logger", "message", "exception", "stack"})
 _CALLER = frozenset({"file", "line", "function"})
+_TEXT = {str}
+_LONGEST = 64  # characters of a name that is remembered: names of fields may come from outside
 
 
 class JsonFormatter(logging.Formatter):
@@ -52,14 +54,15 @@ class JsonFormatter(logging.Formatter):
         if self._caller:
             line += f',"file":{_quoted(record.pathname)},"line":{record.lineno},"function":{_quoted(record.funcName)}'
         found = extras(record)
-        line += self._members({**self._fields, **found}) if found else self._always
+        line += self._members({**self._fields, **found} if self._fields else found) if found else self._always
         if record.exc_info or record.exc_text or record.stack_info:
             line += _error(record)
         return line + "}"
 
     def _members(self, found: Mapping[Any, Any]) -> str:
-        named = {self._free(text_of(name), found): value for name, value in found.items()}
-        return "".join(f",{_quoted(name)}:{_value(value)}" for name, value in named.items())
+        if not self._taken.isdisjoint(found) or set(map(type, found)) != _TEXT:
+            found = {self._free(text_of(name), found): value for name, value in found.items()}
+        return "".join([f"{_label(name)}{_value(value)}" for name, value in found.items()])
 
     def _free(self, name: str, found: Mapping[Any, Any]) -> str:
         if name not in self._taken:
@@ -90,3 +93,7 @@ def _quoted(text: str) -> str:
 @lru_cache(4096)
 def _quoted_name(name: object) -> str:
     return _quoted(str(name))  # None, in a record that was not made by a logger
+
+
+def _label(name: str) -> str:
+    return f",{_quoted_name(name) if len(name) <= _LONGEST else _quoted(name)}:"

@@ -109,9 +109,11 @@ def _is_header(value: Any) -> bool:
 
 
 def _names_a_secret(name: object) -> bool:
+    if type(name) is str:
+        return is_secret(name)
     if isinstance(name, bytes):  # as ASGI has them
-        name = name.decode("latin-1")
-    return isinstance(name, str) and is_secret(name)
+        return is_secret(name.decode("latin-1"))
+    return isinstance(name, str) and is_secret(str(name))
 
 
 # Each begins at a fixed text, so that the time to search is that of the text's length and not of its square.

@@ -42,15 +42,13 @@ def message(record: logging.LogRecord) -> str:
 
 def extras(record: logging.LogRecord) -> Mapping[str, Any] | None:
     """The fields of the context and those given as `extra`, which win; secret ones masked. None: there are none."""
-    around = fields()
-    own = None
+    around, own = fields(), None
     if type(record) is not Record:
         known = record.__dict__
         if len(known) - ("message" in known) - ("asctime" in known) > len(_PLAIN):
             own = {name: value for name, value in known.items() if name not in _STANDARD}
-    if not around and not own:
-        return None
-    return masked({**(around or {}), **(own or {})})
+    found = {**around, **own} if around and own else around or own
+    return masked(found) if found else None
 
 
 def error_text(record: logging.LogRecord) -> str | None:

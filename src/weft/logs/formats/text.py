@@ -17,7 +17,7 @@ __all__ = ["TextFormatter"]
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _BARE = re.compile(r"[^\s\"'=]+")
 _NOT_BARE = re.compile(r"[\s\"'=]")
-_NESTED = (Mapping, list, tuple, set, frozenset, deque)
+_NESTED = (list, tuple, set, frozenset, deque, Mapping)
 
 
 class TextFormatter(logging.Formatter):
@@ -57,11 +57,19 @@ class TextFormatter(logging.Formatter):
 
 
 def _logfmt(found: Mapping[Any, Any]) -> str:
-    return "".join(f" {_NOT_BARE.sub('_', text_of(name))}={_value(value)}" for name, value in found.items())
+    return "".join([f" {_label(name)}={_value(value)}" for name, value in found.items()])
+
+
+def _label(name: object) -> str:
+    text = name if type(name) is str else text_of(name)
+    return text if text.isidentifier() else _NOT_BARE.sub("_", text)
 
 
 def _value(value: object) -> str:
-    text = as_json(value, ascii_only=False) if isinstance(value, _NESTED) else text_of(value)
+    if type(value) is str:
+        text = value
+    else:
+        text = as_json(value, ascii_only=False) if isinstance(value, _NESTED) else text_of(value)
     if _BARE.fullmatch(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

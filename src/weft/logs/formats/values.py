@@ -11,15 +11,25 @@ from weft.logs.formats.parts import safe_repr
 __all__ = ["as_json", "encodable", "plain", "text_of"]
 
 _LARGEST = 1024  # bits of a whole number
+_WORDS = {None: "null", True: "true", False: "false"}
+_NUMBERS = frozenset({int, float})  # of which `repr` is JSON
+
+# Made once: `json.dumps` makes one for each call that asks for something of its own.
+_to_ascii = json.JSONEncoder(separators=(",", ":")).encode
+_to_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def as_json(value: object, *, ascii_only: bool) -> str:
     """The value as JSON. It was masked before, so it neither holds itself nor is endlessly deep. Raises nothing."""
+    if value is None or value is True or value is False:
+        return _WORDS[value]
+    if type(value) in _NUMBERS and _can_be_written(value):  # type: ignore[arg-type]  # one of them
+        return repr(value)
     try:
         known = plain(value)
     except Exception:  # noqa: BLE001 - another thread may be changing it
         known = safe_repr(value)
-    return json.dumps(known, ensure_ascii=ascii_only, separators=(",", ":"))
+    return (_to_ascii if ascii_only else _to_text)(known)
 
 
 def plain(value: object) -> Any:
