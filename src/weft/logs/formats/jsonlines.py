@@ -1,8 +1,10 @@
 """The JSON format: one object a line, that every parser takes and no terminal stumbles over.
 
-The line is put together by hand around the standard library's C function that quotes a string. For a record without
-extra fields that takes 1.4 us; `json.dumps` of a dictionary takes 5.2, msgspec and orjson 0.9 to 1.2 and then cannot
-be told which characters to escape. What is rare, nested values, goes through `json.dumps`.
+The line is put together by hand around the standard library's C function that quotes a string. Measured (Python 3.11,
+November 2026), a record without extra fields takes 2.3 us, with its message, its time and the look for such fields. Of a
+dictionary in which all that is ready, `json.dumps` takes 2.8, msgspec 0.8 and orjson 0.7; but they cannot be told which
+characters to escape for a terminal, and the rest would have to be done before. A microsecond is not worth a dependency.
+Nested values, which are rare, go through `json.dumps`.
 """
 
 import logging
