@@ -470,3 +470,31 @@ def test_a_file_that_was_deleted_is_made_again(ring, tmp_path):
     log.write(b"two\n")
     assert log.close(SOON)
     assert path.read_bytes() == b"two\n"
+
+
+def test_a_disk_that_is_full_for_a_while(ring, tmp_path):
+    """The kernel refuses to let the file grow (as on a full disk), in the middle of a line: all lines come, each once."""
+    path = tmp_path / "app.log"
+    code = f"""
+import resource, threading
+from weft.logs.opening import open_log
+from weft.logs.ring.frame import frame
+log = open_log({str(path)!r}, {{"ring": {ring!r}}}, frame)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+for number in range(100): log.write(b"%d %s\\n" % (number, b"y" * 30))
+while not log.statistics().errors: log.drain(0.01)
+full = open({str(path)!r}, "rb").read()
+assert 900 < len(full) <= 1000 and full.endswith(b"\\n"), full
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert log.close(20)
+"""
+    setup = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    if ring:  # its file has to have its size before
+        code = code.replace("resource.setrlimit", 'log.write(b"first\\n"); log.drain(20); resource.setrlimit', 1)
+    done = subprocess.run(
+        [sys.executable, "-c", setup + code], capture_output=True, text=True, timeout=SOON, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in path.read_bytes().splitlines() if line[:1].isdigit()]
+    assert lines == [b"%d %s" % (number, b"y" * 30) for number in range(100)]
+    assert done.stderr.count("cannot write to") == 1

@@ -178,3 +178,14 @@ def test_durable_lines_are_synced_before_they_count(make, monkeypatch):
     monkeypatch.setattr(notes, "commit", lambda _: order.append("noted"))
     write(make(durable=True), b"one\n", notes)
     assert order == ["synced", "noted"]
+
+
+def test_a_new_day_begins_a_new_file(make, path):
+    """With every="day", the first line of today puts yesterday's file aside; the next one does not."""
+    target = make(Rotation(every="day"))
+    write(target, b"yesterday\n")
+    before = path.stat().st_mtime - 86_400
+    os.utime(path, (before, before))
+    write(target, b"today\n")
+    write(target, b"still today\n")
+    assert parts(path) == [b"yesterday\n", b"today\nstill today\n"]
