@@ -473,7 +473,7 @@ def test_a_file_that_was_deleted_is_made_again(ring, tmp_path):
 
 
 def test_a_disk_that_is_full_for_a_while(ring, tmp_path):
-    """The kernel refuses to let the file grow, as on a full disk, in the middle of a line: all come later, each once."""
+    """The kernel refuses to let the file grow, as on a full disk, within a line: all come later, each once."""
     path = tmp_path / "app.log"
     code = f"""
 import resource, threading
