@@ -3,9 +3,9 @@
 The line is put together by hand around the standard library's C function that quotes a string. orjson and msgspec are
 faster: from a record to the bytes of its line, with the same masking, by hand, `json`, orjson and msgspec take 2.6,
 3.9, 2.4 and 2.3 us without extra fields, and 6.5, 6.2, 4.4 and 4.3 with three (Python 3.11, two shared cores,
-2026-11-25). But they cannot be told which characters to escape for a terminal, both raise on a lone surrogate, and orjson on whole
-numbers over 64 bits: each would need all of this beside it. A microsecond or two is not worth a dependency. Nested
-values, which are rare, go through the standard library's encoder.
+2026-11-25). But they cannot be told which characters to escape for a terminal, both raise on a lone surrogate, and
+orjson on whole numbers over 64 bits: each would need all of this beside it. A microsecond or two is not worth a
+dependency. Nested values, which are rare, go through the standard library's encoder.
 """
 
 import logging
