@@ -498,3 +498,60 @@ assert log.close(20)
     lines = [line for line in path.read_bytes().splitlines() if line[:1].isdigit()]
     assert lines == [b"%d %s" % (number, b"y" * 30) for number in range(100)]
     assert done.stderr.count("cannot write to") == 1
+
+
+def test_a_late_line_does_not_wait_for_a_stuck_target(make, sink, capfd):
+    """After a `close` that had to give up, a line that comes still later is given up as well, and nobody hangs."""
+    log = make(timeout=0.01)
+    sink.flowing.clear()
+    log.write(b"one\n")
+    assert sink.reached.wait(SOON)
+    writer = log._writer
+    assert not log.close(0.01)
+    log.write(b"late\n")
+    assert log.statistics().dropped == 1
+    sink.flowing.set()
+    writer._thread.join(SOON)
+    writer._ring.storage.close(remove=True)
+
+
+def test_any_trouble_of_the_target_is_got_over(make, sink, capfd):
+    """An error that nobody thought of does not end the writing thread: the line is written at the next try."""
+    log = make()
+    sink.failures = [ZeroDivisionError("who would have thought")]
+    log.write(b"one\n")
+    assert log.drain(SOON)
+    assert sink.lines[0] == b"one\n"
+    assert "who would have thought" in capfd.readouterr().err
+
+
+def test_a_worker_that_is_not_root_any_more_goes_on_logging(tmp_path):
+    """A server opens the log as root, and its workers become another user: their lines come, also those of a kill."""
+    if os.getuid():
+        pytest.skip("only root can become another user")
+    path = tmp_path / "app.log"
+    code = f"""
+import os, signal, sys, warnings
+warnings.simplefilter("ignore")
+from weft.logs.opening import open_log
+from weft.logs.ring.frame import frame
+os.umask(0o077)
+log = open_log({str(path)!r}, {{}}, frame)
+log.write(b"master\\n"); log.drain(20)
+def worker(last):
+    pid = os.fork()
+    if not pid:
+        os.setgid(65534); os.setuid(65534)
+        log.write(b"worker\\n")
+        assert log.drain(20)
+        assert log.statistics().survives and log._place.folder.name == "weft-logs-65534"
+        if last: log.close(); os._exit(0)
+        log.write(b"killed\\n"); os.kill(os.getpid(), signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]
+assert worker(False) == signal.SIGKILL
+assert worker(True) == 0
+log.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SOON, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.read_text().split()) == ["killed", "master", "worker", "worker"]

@@ -70,8 +70,8 @@ def rescue(target: str, folder: Path | None = None, *, to: Path | None = None) -
     Raises:
         OSError: it cannot be written; nothing is lost.
     """
-    place = Place(folder or default_folder(), target)
-    file = FileTarget(to or Path(target), Rotation(), durable=True, gate=place.gate if to is None else None)
+    place = Place(folder, target)
+    file = FileTarget(to or Path(target), Rotation(), durable=True, gate=(lambda: place.gate) if to is None else None)
     recovered = 0
 
     def finish(dying: int = 0) -> None:

@@ -99,7 +99,7 @@ class Log:
         self._writer: Writer | None = None
         self._bell = Bell()
         self._opening = threading.RLock()  # reentrant, because a signal handler may log meanwhile
-        self._writing = threading.Lock()  # around the target
+        self._writing = threading.RLock()  # around the target; reentrant for the same reason
         self._counters = Counters()
         self._full_since: float | None = None
 
@@ -216,13 +216,19 @@ class Log:
         return True
 
     def _write_around(self, line: bytes) -> None:
-        """Write a frame without the ring. The caller waits for the target."""
-        with self._writing, self.target.turn():
-            self.target.append(line, UNKEPT)
+        """Write a frame without the ring. The caller waits for the target, unless the writer is stuck in it."""
+        if not self._writing.acquire(timeout=self._overload.timeout):
+            self.shed()
+            return
+        try:
+            with self.target.turn():
+                self.target.append(line, UNKEPT)
             self._counters.lines += 1
             self._counters.octets += len(line)
+        finally:
             if self._closed:
                 self.target.close()
+            self._writing.release()
 
     # -- opening, and beginning afresh
 

@@ -11,8 +11,9 @@ from typing import IO, Any, TypeAlias, TypedDict
 from weft.errors import InvalidCall, InvalidValue
 from weft.logs.log import Log
 from weft.logs.overload import Overload, PolicyName
-from weft.logs.ring.places import Place, default_folder
+from weft.logs.ring.places import Place
 from weft.logs.targets.file import FileTarget
+from weft.logs.targets.locking import LOCKS
 from weft.logs.targets.protocol import Target
 from weft.logs.targets.rotation import Period, Rotation
 from weft.logs.targets.stream import StreamTarget, is_stream
@@ -106,7 +107,7 @@ def _target(destination: Destination, ring: Any, rotation: Rotation, *, durable:
         return stream, _place(stream.key, ring)
     path = _absolute(Path(destination))  # type: ignore[arg-type]  # what is no stream is a path
     place = _place(str(path), ring)
-    return FileTarget(path, rotation, durable=durable, gate=None if place is None else place.gate), place
+    return FileTarget(path, rotation, durable=durable, gate=None if place is None else lambda: place.gate), place
 
 
 def _stream(destination: Destination) -> StreamTarget | None:
@@ -126,10 +127,10 @@ def _absolute(path: Path) -> Path:
 
 
 def _place(key: str, ring: Any) -> Place | None:
-    if ring is False:
+    if ring is False or not LOCKS:  # without locks, nobody could tell the rings of the living from those of the dead
         return None
     try:
-        return Place(default_folder() if ring in {None, True} else Path(ring), key)
+        return Place(None if ring in {None, True} else Path(ring), key)
     except OSError as error:
         complain(f"there is no place for a ring ({error}): a kill would lose the lines of its last moment")
         return None

@@ -45,7 +45,7 @@ class Writer:
         bell: Bell,
         *,
         counters: Counters,
-        writing: threading.Lock,
+        writing: threading.RLock,
         notice: Callable[[str], bytes],
         rest: Callable[[Ring], object],
     ) -> None:
@@ -116,7 +116,7 @@ class Writer:
                 with self._writing, self._target.turn():
                     self._drain()
                     self._tell()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: a writer that died would take the log with it
             self._failed(error)
             return False
         finally:
@@ -169,12 +169,18 @@ class Writer:
                 self._recover()
 
     def _recover(self, died: int = 0) -> None:
-        if self._place is not None:
+        if self._place is None:
+            return
+        try:
             self._counters.recovered += recover(self._place.orphans(dying=died), self._target)
+        except OSError:
+            raise  # of the target: it is tried again
+        except Exception as error:  # noqa: BLE001 - somebody else's file must not stop this log
+            complain(f"what a dead process left for {self._target.name} cannot be understood: {error!r}")
 
     # -- when it fails
 
-    def _failed(self, error: OSError) -> None:
+    def _failed(self, error: Exception) -> None:
         self._counters.errors += 1
         if not self._counters.troubled:
             self._counters.troubled = time.time()

@@ -1,6 +1,7 @@
 """The memory of a ring outlives whoever made it, and tells what was in it."""
 
 import os
+import time
 
 import pytest
 
@@ -113,3 +114,13 @@ def test_the_exact_end_of_a_full_segment_is_found():
     assert made.seal(0) == SIZE
     assert made.seal(0) == SIZE
     made.close(remove=True)
+
+
+def test_what_was_never_finished_is_swept_away(place):
+    """A ring whose process was killed while it made it is removed later, and one that is being made now is not."""
+    for name, age in (("old.1.a.new", 120), ("young.1.b.new", 0)):
+        (place.folder / name).write_bytes(b"")
+        before = time.time() - age
+        os.utime(place.folder / name, (before, before))
+    place.create("t", SIZE, COUNT, 0.0).close(remove=True)
+    assert [path.name for path in place.folder.iterdir()] == ["young.1.b.new"]

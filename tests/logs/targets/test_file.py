@@ -189,3 +189,14 @@ def test_a_new_day_begins_a_new_file(make, path):
     write(target, b"today\n")
     write(target, b"still today\n")
     assert parts(path) == [b"yesterday\n", b"today\nstill today\n"]
+
+
+def test_a_file_system_without_locks_is_written_all_the_same(make, path, monkeypatch):
+    """Where the system knows no such locks, lines are written without turns."""
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("weft.logs.targets.locking.fcntl.flock", none)
+    write(make(), b"one\n")
+    assert path.read_bytes() == b"one\n"

@@ -6,6 +6,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +18,7 @@ __all__ = ["Place", "default_folder", "orphans", "owner", "rings"]
 _SUFFIX = ".ring"
 _TRIES, _PAUSE = 1000, 0.001  # seconds
 _UNFINISHED = ".new"
+_STALE = 60.0  # seconds; making a ring takes milliseconds
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it belongs to this user alone
 
 
@@ -24,17 +26,23 @@ class Place:
     """The rings of one log, and what its processes share. Has no state.
 
     Args:
-        folder: where they lie; made, for this user alone, if it is missing.
+        folder: where they lie; made, for this user alone, if it is missing. None: the default folder of whatever user
+            this process runs as at the time. (Servers begin as root, and their workers become somebody else.)
         key: of the target.
 
     Raises:
         OSError: the folder cannot be made, or belongs to somebody else, who could read or change what is in it.
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
-        _make_private(folder)
-        self.folder = folder
+    def __init__(self, folder: Path | None, key: str) -> None:
+        self._given = folder
         self._stem = sha256(os.fsencode(key)).hexdigest()[:24]
+        _make_private(self.folder)
+
+    @property
+    def folder(self) -> Path:
+        """Where the rings lie."""
+        return self._given or default_folder()
 
     @property
     def gate(self) -> Path:
@@ -47,6 +55,8 @@ class Place:
         Raises:
             OSError: there is no room.
         """
+        _make_private(self.folder)
+        _sweep(self.folder)
         path = self.folder / f"{self._stem}.{os.getpid()}.{secrets.token_hex(4)}{_SUFFIX}"
         unfinished = path.with_suffix(_UNFINISHED)
         descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -112,6 +122,14 @@ def _take(descriptor: int, *, patient: bool) -> bool:
 def rings(folder: Path, stem: str = "") -> list[Path]:
     """All rings in the folder, of the living and the dead."""
     return sorted(folder.glob(f"{stem}*{_SUFFIX}")) if folder.is_dir() else []
+
+
+def _sweep(folder: Path) -> None:
+    """Remove rings whose processes were killed before they had made them."""
+    for path in folder.glob(f"*{_UNFINISHED}"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - _STALE:
+                path.unlink()
 
 
 def default_folder() -> Path:

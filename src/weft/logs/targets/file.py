@@ -31,10 +31,11 @@ class FileTarget:
         path: of the file; its folder is made if it is missing.
         rotation: when it is put aside.
         durable: whether what is written has to reach the disk before it counts as written.
-        gate: the path of what says whether the last turn ended well; None: nothing does.
+        gate: the path of what says whether the last turn ended well; None: nothing does. Asked in each process, which
+            may run as another user than the one that made this object.
     """
 
-    def __init__(self, path: Path, rotation: Rotation, *, durable: bool, gate: Path | None) -> None:
+    def __init__(self, path: Path, rotation: Rotation, *, durable: bool, gate: Callable[[], Path] | None) -> None:
         self.path = path
         self.name = str(path)
         self.key = str(path)
@@ -43,6 +44,10 @@ class FileTarget:
         self._rotation = rotation
         self._durable = durable
         self._gate_path = gate
+        # Only root can become another user, who may not be allowed to open the file: this one is for such a child. It
+        # is never locked, because a lock would be shared by all who have it, and outlive the one who took it.
+        self._spare: int | None = None
+        self._borrowed = False  # whether it is what we write to
         self._gate: Gate | None = None
         self._file: int | None = None
         self._unsure = True  # whether the file may end in the middle of a line, as others may have left it
@@ -56,14 +61,14 @@ class FileTarget:
         rotations = self.rotations
         try:
             if self._gate is None:  # only now: whoever removes it has the turn, and sees that we have a ring
-                self._gate = Gate.at(self._gate_path)
+                self._gate = Gate.at(None if self._gate_path is None or self._borrowed else self._gate_path())
             if died := self._gate.closed_by:
                 self._unsure = True
                 self.on_unfinished(died)
                 self._gate.open()
             yield
         finally:
-            if self._file is not None:
+            if self._file is not None and not self._borrowed:
                 yield_turn(self._file)
         if self.rotations != rotations:
             self._tidy()
@@ -110,6 +115,7 @@ class FileTarget:
     def close(self) -> None:
         """Let go of the file, and wait until old ones are compressed. Idempotent; the next turn opens it again."""
         self._close_file()
+        self._close_spare()
         self._gate = Gate()  # a late line needs none: its caller is still there
         if self._tidying is not None:
             self._tidying.join()
@@ -127,19 +133,38 @@ class FileTarget:
         except FileNotFoundError:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self.path, _FLAGS, 0o666)
+        except PermissionError:
+            if self._spare is None:
+                raise
+            file, self._borrowed = os.dup(self._spare), True
         self._file, self._unsure = file, True
+        if _is_root():
+            self._keep_a_spare()
         return file
+
+    def _keep_a_spare(self) -> None:
+        self._close_spare()
+        with suppress(OSError):  # moved away this moment: then there is another one soon
+            self._spare = os.open(self.path, _FLAGS & ~os.O_CREAT)
+
+    def _close_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            os.close(spare)
 
     def _end_last_line(self) -> None:
         assert self._file is not None  # it is our turn
-        size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
-            _write_all(self._file, b"\n")
+        if os.lseek(self._file, 0, os.SEEK_END):
+            os.lseek(self._file, -1, os.SEEK_END)
+            if os.read(self._file, 1) != b"\n":
+                _write_all(self._file, b"\n")
         self._unsure = False
 
     def _take_current(self) -> int:
         while True:
             file = self._open() if self._file is None else self._file
+            if self._borrowed:
+                return file
             take(file)
             if self._is_current(file):
                 return file
@@ -164,7 +189,7 @@ class FileTarget:
         """The file that the first of the frames belongs in, as it is now."""
         assert self._file is not None  # it is our turn
         found = os.fstat(self._file)
-        if not self._rotation.rotates:
+        if not self._rotation.rotates or self._borrowed:
             return found
         now, first = time.time(), frames.find(b"\n") + 1
         if not self._rotation.due(found.st_size, first, found.st_mtime, now):
@@ -177,7 +202,7 @@ class FileTarget:
         self._close_file()
         new = self._take_current()
         self.rotations += 1
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # the latter on Windows
             os.fchmod(new, stat.S_IMODE(old.st_mode))
             os.fchown(new, old.st_uid, old.st_gid)
         return os.fstat(new)
@@ -211,8 +236,16 @@ class FileTarget:
                 raise cut.error from None
             written = whole
         if self._durable:
-            os.fdatasync(self._file)
+            _sync(self._file)
         return written
+
+
+def _is_root() -> bool:
+    return hasattr(os, "getuid") and os.getuid() == 0
+
+
+def _sync(file: int) -> None:
+    getattr(os, "fdatasync", os.fsync)(file)
 
 
 class _CutShort(Exception):

@@ -1,5 +1,6 @@
 """Turns between processes: the kernel's advisory lock on an open file, which ends with its process."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ __all__ = ["LOCKS", "locked", "take", "try_take", "yield_turn"]
 LOCKS = fcntl is not None
 """Whether this system has such locks."""
 
+_MISSING = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # some networks and FUSE
+
 
 def take(descriptor: int) -> None:
     """Wait for the lock on this open file.
@@ -21,7 +24,18 @@ def take(descriptor: int) -> None:
     child that closes its copy leaves its parent's lock alone.
     """
     if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress_missing():
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+@contextmanager
+def suppress_missing() -> Iterator[None]:
+    """Go on without a lock where the file system has none: lines are worth more than their order."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _MISSING:
+            raise
 
 
 def try_take(descriptor: int) -> bool:
@@ -30,7 +44,7 @@ def try_take(descriptor: int) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:  # somebody has it, or there are none
         return False
     return True
 
@@ -38,7 +52,8 @@ def try_take(descriptor: int) -> bool:
 def yield_turn(descriptor: int) -> None:
     """Give the lock back."""
     if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        with suppress_missing():
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 @contextmanager
