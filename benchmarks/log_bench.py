@@ -17,6 +17,18 @@ def quantile(values, share):
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+COSTS = {"p50": "µs", "p99": "µs", "calls over 10 ms": ""}
+
+
+def costs(taken):
+    """The figures of COSTS, of calls that took so many nanoseconds."""
+    return {
+        "p50": quantile(taken, 0.5) / 1000,
+        "p99": quantile(taken, 0.99) / 1000,
+        "calls over 10 ms": sum(each > 10_000_000 for each in taken),
+    }
+
+
 def run(script, one, compare):
     """Be the process that measures one peer, or the one that compares them all.
 

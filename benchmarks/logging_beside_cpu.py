@@ -8,14 +8,13 @@ import time
 from functools import partial
 
 import log_peers
-from log_bench import in_turn, quantile, reported, run, version, write_rows
+from log_bench import COSTS, costs, in_turn, reported, run, version, write_rows
 
 NAMES = [
     "article", "FileHandler", "QueueHandler", "loguru", "structlog", "concurrent-log-handler", "weft.logs.Handler",
     "weft.logs.setup",
 ]  # fmt: skip
 CALLS = 400
-UNITS = {"p50": "µs", "p99": "µs", "calls over 10 ms": ""}
 OURS = "weft.logs.setup"
 
 
@@ -40,11 +39,7 @@ def one(peer, path):
     over.set()
     computing.join()
     subject.close()
-    return {
-        "p50": quantile(taken, 0.5) / 1000,
-        "p99": quantile(taken, 0.99) / 1000,
-        "calls over 10 ms": sum(each > 10_000_000 for each in taken),
-    }
+    return costs(taken)
 
 
 def compare(measure, options):
@@ -52,7 +47,7 @@ def compare(measure, options):
     with reported("logging_beside_cpu", promise, options) as report:
         for python in options.python:
             case = f"Python {version(python)}, beside a computing thread"
-            found = write_rows(report, case, in_turn(partial(measure, python), options, NAMES), UNITS)
+            found = write_rows(report, case, in_turn(partial(measure, python), options, NAMES), COSTS)
             ours, theirs = found[OURS]["p99"] / 1000, found["FileHandler"]["p99"] / 1000
             note = f"FileHandler: {theirs:.3g} ms"
             report.ratio(f"{case}: p99 of {OURS}, ms", ours, "at most 1", met=ours <= 1, note=note)

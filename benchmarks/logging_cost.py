@@ -9,14 +9,13 @@ from array import array
 from functools import partial
 
 import log_peers
-from log_bench import in_turn, quantile, reported, run, version, write_rows
+from log_bench import COSTS, costs, in_turn, reported, run, version, write_rows
 
 NAMES = [
     "article", "FileHandler", "QueueHandler", "loguru", "structlog", "concurrent-log-handler", "weft.logs.Handler",
     "weft.logs.setup",
 ]  # fmt: skip
 CALLS = {1: 20_000, 8: 3_000, 64: 400}  # of each thread
-UNITS = {"p50": "µs", "p99": "µs", "calls over 10 ms": ""}
 OURS, PLAIN = "weft.logs.setup", "weft.logs.Handler"
 
 
@@ -42,11 +41,7 @@ def one(peer, path, threads):
     for worker in workers:
         worker.join()
     subject.close()
-    return {
-        "p50": quantile(taken, 0.5) / 1000,
-        "p99": quantile(taken, 0.99) / 1000,
-        "calls over 10 ms": sum(each > 10_000_000 for each in taken),
-    }
+    return costs(taken)
 
 
 def compare(measure, options):
@@ -60,7 +55,7 @@ def compare(measure, options):
             for threads in CALLS:
                 case = f"Python {version(python)}, {threads} thread{'s' if threads > 1 else ''}"
                 figures = in_turn(partial(measure, python), options, NAMES, threads=threads)
-                ratios(report, case, threads, write_rows(report, case, figures, UNITS))
+                ratios(report, case, threads, write_rows(report, case, figures, COSTS))
 
 
 def ratios(report, case, threads, found):
