@@ -27,7 +27,7 @@ def through_logging(handler, close=None):
     logger = logging.getLogger("shop.views")
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logger.addHandler(handler)
+    logger.handlers = [handler]  # also when a log is opened again
     info = logger.info
     return Peer(lambda number: info(MESSAGE, number, "/check-sites", 12, "alice"), close or handler.close, handler)
 
@@ -118,11 +118,12 @@ def weft_handler(path, max_bytes=0, **options):
 
 
 def weft_setup(path, max_bytes=0, **options):
-    """The same handler behind `weft.logs.setup`, which makes loggers faster as well."""
-    from weft.logs import records
+    """One call for the whole process: a handler at the root logger, and faster loggers."""
+    from weft.logs.configuration import setup
 
-    records.install()
-    return weft_handler(path, max_bytes, **options)
+    setup(path, format=logging.Formatter(FORMAT), max_bytes=max_bytes, **options)
+    info, (handler,) = logging.getLogger("shop.views").info, logging.getLogger().handlers
+    return Peer(lambda number: info(MESSAGE, number, "/check-sites", 12, "alice"), handler.close, handler)
 
 
 PEERS = {
