@@ -12,7 +12,10 @@ from pathlib import Path
 import log_peers
 from log_bench import in_turn, reported, run, version, write_rows
 
-NAMES = ["RotatingFileHandler", "loguru", "concurrent-log-handler", "weft.logs.Handler", "weft.logs.setup"]
+NAMES = [
+    "FileHandler", "RotatingFileHandler", "loguru", "concurrent-log-handler", "weft.logs.Handler",
+    "weft.logs.setup",
+]  # fmt: skip
 PROCESSES, THREADS, CALLS = 4, 8, 1_000
 SIZES = {"64 KiB": 65_536, "1 MiB": 1 << 20}
 UNITS = {"speed": "lines/s", "lost": "lines", "torn": "lines", "twice": "lines"}
@@ -71,7 +74,7 @@ def is_whole(line):
 def compare(measure, options):
     promise = (
         f"{PROCESSES} processes of {THREADS} threads log {CALLS:,} lines each into one file, rotated by size, all old "
-        "files kept; timed until the last process has ended."
+        "files kept (FileHandler: not rotated, for comparison); timed until the last process has ended."
     )
     with reported("logging_processes", promise, options) as report:
         for python in options.python:
