@@ -15,6 +15,7 @@ import signal
 import struct
 import threading
 import time
+import warnings
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -82,6 +83,7 @@ def account(path, acknowledged):
 
 
 def storm(peer, path):
+    warnings.simplefilter("ignore")  # what Python 3.12 says of forking with threads is a line of the log otherwise
     subject, over, counts = log_peers.PEERS[peer](path), threading.Event(), {}
 
     def chatter(thread):
