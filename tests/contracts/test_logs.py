@@ -515,6 +515,23 @@ def test_a_late_line_does_not_wait_for_a_stuck_target(make, sink, capfd):
     writer._ring.storage.close(remove=True)
 
 
+def test_nobody_closes_the_target_under_a_stuck_writer(make, sink, capfd):
+    """A second `close`, as at exit, leaves the descriptor to the thread that is writing to it: it could be reused."""
+    log = make()
+    sink.flowing.clear()
+    log.write(b"one\n")
+    assert sink.reached.wait(SOON)
+    writer = log._writer
+    assert not log.close(0.01)
+    assert not log.close(0.01)
+    assert not sink.closed
+    sink.flowing.set()
+    writer._thread.join(SOON)
+    assert log.close()
+    assert sink.closed
+    writer._ring.storage.close(remove=True)
+
+
 def test_any_trouble_of_the_target_is_got_over(make, sink, capfd):
     """An error that nobody thought of does not end the writing thread: the line is written at the next try."""
     log = make()

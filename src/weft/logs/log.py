@@ -143,8 +143,7 @@ class Log:
             ring, writer = self._ring, self._writer
             self._ring, self._writer, self._closed = _NO_RING, None, True
         if isinstance(ring, _NoRing) or writer is None:
-            self.target.close()
-            return True
+            return self._let_go()
         ring.shut()
         if not writer.stop(timeout):  # memory, lock and file have to stay until the process ends
             complain(f"{self.target.name} did not take the last lines. {self._fate}")
@@ -158,6 +157,16 @@ class Log:
                 self._place.leave()
         self.target.close()
         return written
+
+    def _let_go(self) -> bool:
+        """Close the target; False: somebody is writing to it, whose descriptor could become another file's."""
+        if not self._writing.acquire(blocking=False):
+            return False
+        try:
+            self.target.close()
+        finally:
+            self._writing.release()
+        return True
 
     def statistics(self) -> LogStatistics:
         """How the log is doing. Never waits."""
