@@ -9,6 +9,7 @@ import pytest
 from weft.logs.targets import file as file_module
 from weft.logs.targets.archive import tidy
 from weft.logs.targets.file import FileTarget
+from weft.logs.targets.locking import try_take
 from weft.logs.targets.rotation import Rotation
 
 
@@ -200,3 +201,63 @@ def test_a_file_system_without_locks_is_written_all_the_same(make, path, monkeyp
     monkeypatch.setattr("weft.logs.targets.locking.fcntl.flock", none)
     write(make(), b"one\n")
     assert path.read_bytes() == b"one\n"
+
+
+def test_a_full_disk_is_an_oserror_wherever_it_is_met(make, path, monkeypatch):
+    """Also where it keeps another program's line from being ended, or a dead process's from being completed."""
+    target = make()
+    path.write_bytes(b"half")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(file_module.os, "write", full)
+    with target.turn():
+        with pytest.raises(OSError, match="No space"):
+            target.append(b"one\n", Notes())
+        with pytest.raises(OSError, match="No space"):
+            target.resume(b"rest\n")
+
+
+def test_a_batch_that_could_not_be_synced_is_not_written_twice(make, path, monkeypatch):
+    """With durable=True, what the disk did not confirm is cut off, because it will be written again."""
+    target, notes, real = make(durable=True), Notes(), os.fdatasync
+
+    def broken(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(file_module.os, "fdatasync", broken)
+    with target.turn(), pytest.raises(OSError, match="Input/output"):
+        target.append(b"one\n", notes)
+    monkeypatch.setattr(file_module.os, "fdatasync", real)
+    write(target, b"one\n", notes)
+    assert notes.committed == [0, 4]
+    assert path.read_bytes() == b"one\n"
+
+
+def test_a_turn_that_cannot_be_taken_is_given_back(make, path, monkeypatch):
+    """Where the file cannot be looked at, the others do not wait for this process."""
+    target = make()
+
+    def denied(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(file_module.Path, "stat", denied)
+    with pytest.raises(PermissionError), target.turn():
+        pass
+    monkeypatch.undo()
+    with path.open() as other:
+        assert try_take(other.fileno())
+
+
+def test_no_thread_for_compressing_is_no_trouble(make, path, monkeypatch):
+    """Where no thread can be started, old files wait for the next rotation, and closing goes well."""
+
+    def none(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(file_module.threading.Thread, "start", none)
+    target = make(Rotation(max_bytes=5, compress=True))
+    write(target, b"one\ntwo\n")
+    target.close()
+    assert parts(path) == [b"one\n", b"two\n"]

@@ -57,9 +57,9 @@ class FileTarget:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Take the turn, with the file open that has the name now."""
-        self._take_current()
         rotations = self.rotations
         try:
+            self._take_current()
             if self._gate is None:  # only now: whoever removes it has the turn, and sees that we have a ring
                 self._gate = Gate.at(None if self._gate_path is None or self._borrowed else self._gate_path())
             if died := self._gate.closed_by:
@@ -216,11 +216,10 @@ class FileTarget:
         if not (self._rotation.compress or self._rotation.keep is not None):
             return
         if self._tidying is None or not self._tidying.is_alive():
-            self._tidying = threading.Thread(
-                target=_try_to_tidy, args=(self.path, self._rotation), name="weft-logs-tidy"
-            )
+            tidying = threading.Thread(target=_try_to_tidy, args=(self.path, self._rotation), name="weft-logs-tidy")
             with suppress(RuntimeError):  # the interpreter is ending: the next rotation does it
-                self._tidying.start()
+                tidying.start()
+                self._tidying = tidying
 
     # -- writing
 
@@ -233,11 +232,20 @@ class FileTarget:
             if os.fstat(self._file).st_size == size + cut.written:
                 os.ftruncate(self._file, size + whole)
             if not whole:
-                raise cut.error from None
+                raise
             written = whole
         if self._durable:
-            _sync(self._file)
+            self._sync(size, written)
         return written
+
+    def _sync(self, size: int, written: int) -> None:
+        assert self._file is not None  # it is our turn
+        try:
+            _sync(self._file)
+        except OSError:
+            if os.fstat(self._file).st_size == size + written:
+                os.ftruncate(self._file, size)  # it is going to be written again
+            raise
 
 
 def _is_root() -> bool:
@@ -248,11 +256,12 @@ def _sync(file: int) -> None:
     getattr(os, "fdatasync", os.fsync)(file)
 
 
-class _CutShort(Exception):
+class _CutShort(OSError):
+    """So much was written, and then no more. Callers that do not care see the system's own error."""
+
     def __init__(self, written: int, error: OSError) -> None:
-        super().__init__(written, error)
+        super().__init__(error.errno, error.strerror)
         self.written = written
-        self.error = error
 
 
 def _write_all(file: int, data: bytes) -> int:
