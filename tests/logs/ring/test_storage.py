@@ -1,6 +1,8 @@
 """The memory of a ring outlives whoever made it, and tells what was in it."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -10,6 +12,7 @@ from weft.logs.ring.places import rings as rings_in
 from weft.logs.ring.storage import Counters, Intent, Mark, Storage
 
 SIZE, COUNT = 16_384, 4
+TABLE = 4096  # where the table of segments lies
 
 
 @pytest.fixture
@@ -124,3 +127,38 @@ def test_what_was_never_finished_is_swept_away(place):
         os.utime(place.folder / name, (before, before))
     place.create("t", SIZE, COUNT, 0.0).close(remove=True)
     assert [path.name for path in place.folder.iterdir()] == ["young.1.b.new"]
+
+
+def test_nothing_can_be_written_before_the_segment_has_its_number(place):
+    """A thread that is late may fill the segment at once: by then a process that comes later must know of it."""
+    made = place.create("key", SIZE, COUNT, 0.0)
+    made.seal(1)
+    plain, seen = made.segments[1], []
+
+    class Watched:
+        def seek(self, where):
+            seen.append(made.entry(1))
+            plain.seek(where)
+
+    made.segments[1] = Watched()
+    made.activate(1, 7)
+    assert seen == [(7, 0)]
+    made.segments[1] = plain
+    made.close(remove=True)
+
+
+def test_the_number_of_a_segment_is_there_at_every_moment(place):
+    """Another process that looks all the time never misses it: a kill would take the segment for a free one."""
+    made = place.create("key", SIZE, COUNT, 0.0)
+    made.activate(0, 7)
+    code = f"""
+import mmap
+memory = mmap.mmap(open({str(made.path)!r}, "r+b").fileno(), {2 * TABLE})
+print(sum(memory[{TABLE}] != 7 for _ in range(1_000_000)))
+"""
+    watching = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    while watching.poll() is None:
+        for upto in range(1000):
+            made.drained(0, upto)
+    assert watching.communicate() == ("0\n", None)
+    made.close(remove=True)

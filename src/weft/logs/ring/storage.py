@@ -32,6 +32,7 @@ _INTENT = struct.Struct("<6Q")  # sequence, start, end; device, inode, size of t
 _COUNTERS_AT = 256
 _COUNTERS = struct.Struct("<6Qd")
 _ENTRY = struct.Struct("<QQ")  # sequence (0: free), drained
+_DRAINED = struct.Struct("<Q")  # the second word of it
 _LENGTH = struct.Struct("<H")
 
 _SHARED: dict[str, Any] = {}
@@ -165,8 +166,8 @@ class Storage:
 
     def activate(self, index: int, sequence: int) -> None:
         """Let the segment be the newest of all, empty."""
-        self.segments[index].seek(0)
         _ENTRY.pack_into(self._header, _TABLE + index * _ENTRY.size, sequence, 0)
+        self.segments[index].seek(0)  # only now: a thread that looked it up long ago may write at once
 
     def entry(self, index: int) -> tuple[int, int]:
         """The segment's sequence number (0: it is free) and how much of it has been written to the target."""
@@ -175,8 +176,8 @@ class Storage:
 
     def drained(self, index: int, upto: int) -> None:
         """So much of the segment has been written to the target."""
-        sequence, _ = self.entry(index)
-        _ENTRY.pack_into(self._header, _TABLE + index * _ENTRY.size, sequence, upto)
+        # Not the whole entry: `pack_into` makes all of it zero first, and a kill then would leave a free segment.
+        _DRAINED.pack_into(self._header, _TABLE + index * _ENTRY.size + _DRAINED.size, upto)
 
     def free(self, index: int, used: int) -> None:
         """Make the segment zero again up to there, and free."""
