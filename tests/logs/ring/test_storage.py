@@ -153,7 +153,8 @@ def test_the_number_of_a_segment_is_there_at_every_moment(place):
     made.activate(0, 7)
     code = f"""
 import mmap
-memory = mmap.mmap(open({str(made.path)!r}, "r+b").fileno(), {2 * TABLE})
+with open({str(made.path)!r}, "r+b") as file:
+    memory = mmap.mmap(file.fileno(), {2 * TABLE})
 print(sum(memory[{TABLE}] != 7 for _ in range(1_000_000)))
 """
     watching = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
