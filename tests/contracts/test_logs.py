@@ -10,6 +10,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -572,3 +573,66 @@ log.close()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SOON, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.read_text().split()) == ["killed", "master", "worker", "worker"]
+
+
+def test_a_signal_handler_may_log_while_the_first_line_is_on_its_way(make, sink, monkeypatch):
+    """A handler that logs while the ring is being made makes it: there is one ring, and one thread."""
+    log, before = make(), threading.active_count()
+    plain = log._storage
+
+    def interrupted():
+        monkeypatch.undo()
+        log.write(b"handler\n")
+        return plain()
+
+    monkeypatch.setattr(log, "_storage", interrupted)
+    log.write(b"caller\n")
+    assert threading.active_count() == before + 1
+    assert log.drain(SOON)
+    assert sink.lines == [b"handler\n", b"caller\n"]
+
+
+def test_an_interrupted_call_does_not_silence_the_log(make, sink, monkeypatch):
+    """An exception out of a signal handler, in the middle of waking the writer, costs the lines after it nothing."""
+    log = make()
+    log.write(b"one\n")
+    assert log.drain(SOON)
+    bell = log._bell
+    while not bell.waiting:
+        pass
+
+    def interrupted():
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bell, "_gate", SimpleNamespace(release=interrupted, locked=lambda: True))
+    with pytest.raises(KeyboardInterrupt):
+        log.write(b"two\n")
+    sink.reached.clear()
+    sink.flowing.clear()
+    log.write(b"three\n")
+    assert sink.reached.wait(5)
+    sink.flowing.set()
+    assert log.drain(SOON)
+    assert sink.lines == [b"one\n", b"two\n", b"three\n"]
+
+
+def test_lines_that_are_given_up_while_it_is_told_are_told_next(make, sink):
+    """What a log says that it has given up is, added up, what it has given up."""
+    log, append = make(), sink.append
+
+    def slow(frames, ledger):
+        if b"given up" in frames and not sink.reached.is_set():
+            sink.reached.set()
+            log.shed()
+        return append(frames, ledger)
+
+    sink.append = slow
+    log.shed()
+    log.write(b"one\n")
+    assert log.drain(SOON)
+    log.write(b"two\n")
+    assert log.close(SOON)
+    assert [line for line in sink.lines if b"given up" in line] == [
+        b"1 lines were given up: they came faster than they could be written\n"
+    ] * 2

@@ -21,10 +21,14 @@ class Bell:
         self._gate.acquire()
 
     def ring(self) -> None:
-        """Wake the thread, or let its next wait end at once."""
-        self.waiting = False
-        with suppress(RuntimeError):  # it has been rung already
-            self._gate.release()
+        """Wake the thread, or let its next wait end at once.
+
+        One step: an exception out of a signal handler can come before or behind it. (With `waiting` taken back here,
+        one in between would leave a thread asleep that nobody rings for any more.)
+        """
+        if self._gate.locked():
+            with suppress(RuntimeError):  # somebody else has rung this moment
+                self._gate.release()
 
     def wait(self, timeout: float | None = None) -> None:
         """Sleep until it rings, or for so many seconds."""

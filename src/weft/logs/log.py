@@ -247,14 +247,18 @@ class Log:
             if self._closed or isinstance(self._ring, Ring):
                 return self._ring if isinstance(self._ring, Ring) else None
             ring = Ring(self._storage())
+            if isinstance(self._ring, Ring):  # a signal handler has logged meanwhile
+                ring.storage.close(remove=True)
+                return self._ring
             writer = Writer(
                 ring, self.target, self._place, self._bell,
                 counters=self._counters, writing=self._writing, notice=self._notice, rest=self._rested,
             )  # fmt: skip
+            self._ring, self._writer = ring, writer  # first: starting a thread can be interrupted as well
             if not writer.start():
+                self._ring, self._writer = _NO_RING, None
                 ring.storage.close(remove=True)
                 return None
-            self._ring, self._writer = ring, writer
             return ring
 
     def _storage(self) -> Storage:

@@ -81,7 +81,8 @@ class Writer:
         """Write what there is and end; False: it is stuck in a write after so many seconds."""
         self._stopping = True
         self.hurry()
-        self._thread.join(timeout)
+        if self._thread.ident is not None:  # a signal handler may close a log that is just being opened
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     # -- the thread
@@ -146,10 +147,11 @@ class Writer:
 
     def _tell(self) -> None:
         """Say in the log itself what has happened to it. Around the ring, which may be full."""
+        told = self._counters.dropped  # more may be given up meanwhile
         for text in self._news:
             self._counters.lines += 1
             self._counters.octets += self._target.append(self._notice(text), UNKEPT)
-        self._told, self._counters.troubled = self._counters.dropped, 0.0
+        self._told, self._counters.troubled = told, 0.0
 
     @property
     def _news(self) -> list[str]:
