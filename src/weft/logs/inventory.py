@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from weft.logs.ring.places import Place, default_folder, rings
@@ -76,7 +77,7 @@ def rescue(target: str, folder: Path | None = None, *, to: Path | None = None) -
 
     def finish(dying: int = 0) -> None:
         nonlocal recovered
-        recovered += recover(place.orphans(dying=dying), file)
+        recovered += recover(partial(place.orphans, dying=dying), file)
 
     file.on_unfinished = finish
     try:

@@ -19,7 +19,7 @@ from weft.logs.overload import Drop, Overload
 from weft.logs.ring.frame import frame
 from weft.logs.ring.places import Place
 from weft.logs.ring.ring import Ring
-from weft.logs.ring.storage import Counters, Storage
+from weft.logs.ring.storage import Counters, Storage, abandon_all
 from weft.logs.targets.protocol import UNKEPT, Target
 from weft.logs.writer import Writer, complain
 from weft.policy.verdict import Wait
@@ -275,8 +275,6 @@ class Log:
 
     def forked(self) -> None:
         """In a forked child: ring, thread and locks stayed with the parent, and so do the lines in it."""
-        if isinstance(self._ring, Ring):
-            self._ring.storage.close(remove=False)
         self.target.disown()
         self._begin_afresh()
 
@@ -307,6 +305,7 @@ def _fits(ring: Ring, line: bytes) -> bool:
 
 
 def _forked() -> None:
+    abandon_all()
     for log in list(_logs):
         log.forked()
 

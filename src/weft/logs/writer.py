@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from weft.clock import now
 from weft.logs.bell import Bell
@@ -174,7 +175,7 @@ class Writer:
         if self._place is None:
             return
         try:
-            self._counters.recovered += recover(self._place.orphans(dying=died), self._target)
+            self._counters.recovered += recover(partial(self._place.orphans, dying=died), self._target)
         except OSError:
             raise  # of the target: it is tried again
         except Exception as error:  # noqa: BLE001 - somebody else's file must not stop this log

@@ -97,11 +97,13 @@ def orphans(folder: Path, stem: str = "", *, dying: int = 0) -> Iterator[Storage
         except OSError:
             continue  # gone this moment
         found = None
-        if _take(descriptor, patient=owner(path) == dying) and os.fstat(descriptor).st_nlink:
-            found = Storage.open(path, descriptor)
-        if found is None:
-            os.close(descriptor)
-        else:
+        try:
+            if _take(descriptor, patient=owner(path) == dying) and os.fstat(descriptor).st_nlink:
+                found = Storage.open(path, descriptor)
+        finally:
+            if found is None:
+                os.close(descriptor)
+        if found is not None:
             yield found
 
 

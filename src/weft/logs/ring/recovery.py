@@ -1,6 +1,6 @@
 """Writing what dead processes left behind: each frame once, and none that was never acknowledged."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from weft.logs.ring.frame import records
 from weft.logs.ring.storage import Intent, Mark, Storage
@@ -30,25 +30,32 @@ class Account:
         self._storage.settle()
 
 
-def recover(orphans: Iterable[Storage], target: Target) -> int:
+def recover(orphans: Callable[[], Iterable[Storage]], target: Target) -> int:
     """Write what is left in these rings, remove them, and tell how many lines it was. Only while it is our turn.
 
-    Being killed in the middle of it does no harm: the next one goes on from there.
+    Being killed in the middle of it does no harm: the next one goes on from there. One ring at a time is open, because
+    there may be more of them than this process may have descriptors.
 
     Raises:
         OSError: the target cannot be written; what is left waits for the next one.
     """
-    lines, left = 0, list(orphans)
-    try:
-        for orphan in left:
-            _finish(orphan, target)  # all of them first: a line that one of them has begun is to be completed
-        while left:
-            lines += _drain(left[0], target)
-            left.pop(0).close(remove=True)
-    finally:
-        for orphan in left:
+    for orphan in orphans():  # all of them first: a line that one of them has begun is to be completed
+        try:
+            _finish(orphan, target)
+        finally:
             orphan.close(remove=False)
-    return lines
+    return sum(_write_out(orphan, target) for orphan in orphans())
+
+
+def _write_out(orphan: Storage, target: Target) -> int:
+    done = False
+    try:
+        _finish(orphan, target)
+        lines = _drain(orphan, target)
+        done = True
+        return lines
+    finally:
+        orphan.close(remove=done)
 
 
 def _drain(orphan: Storage, target: Target) -> int:

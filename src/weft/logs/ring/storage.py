@@ -11,13 +11,14 @@ import mmap
 import os
 import struct
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-__all__ = ["Counters", "Intent", "Mark", "Storage"]
+__all__ = ["Counters", "Intent", "Mark", "Storage", "abandon_all"]
 
 _MAGIC = b"weftlog1"
 _PAGE = 4096
@@ -100,6 +101,7 @@ class Storage:
         self._header = header
         self._descriptor = descriptor
         self._zeros = memoryview(bytes(self.size))
+        _open.add(self)
 
     # -- making and finding
 
@@ -255,6 +257,18 @@ class Storage:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+_open: "weakref.WeakSet[Storage]" = weakref.WeakSet()
+
+
+def abandon_all() -> None:
+    """In a forked child: let go of every ring that the parent has open, also of those that it is just recovering.
+
+    A lock is shared by all who have the open file: with a descriptor, the child would keep it, and the memory.
+    """
+    for storage in list(_open):
+        storage.close(remove=False)
 
 
 def _reserve(descriptor: int, size: int) -> None:
