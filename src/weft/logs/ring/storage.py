@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-__all__ = ["Counters", "Intent", "Mark", "Storage", "abandon_all"]
+__all__ = ["Counters", "Intent", "Mark", "Storage", "abandon_all", "reserve"]
 
 _MAGIC = b"weftlog1"
 _PAGE = 4096
@@ -118,7 +118,7 @@ class Storage:
         Raises:
             OSError: there is no room for it. (All of it is taken now: later there would be a SIGBUS instead.)
         """
-        _reserve(descriptor, _HEADER + size * count)
+        reserve(descriptor, _HEADER + size * count)
         made = cls._map(path, descriptor, size, count)
         name = os.fsencode(target)[:_LONGEST_TARGET]
         _LENGTH.pack_into(made._header, _TARGET, len(name))  # noqa: SLF001 - of this class
@@ -271,7 +271,12 @@ def abandon_all() -> None:
         storage.close(remove=False)
 
 
-def _reserve(descriptor: int, size: int) -> None:
+def reserve(descriptor: int, size: int) -> None:
+    """Take room for so many bytes. Touching mapped memory for which there is none would end the process by SIGBUS.
+
+    Raises:
+        OSError: there is not enough.
+    """
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:  # pragma: no cover - macOS

@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import Self
 
+from weft.logs.ring.storage import reserve
+
 __all__ = ["Gate"]
 
 _WORD = struct.Struct("<Q")
@@ -31,9 +33,10 @@ class Gate:
         except OSError:
             return cls()
         try:
-            if os.fstat(descriptor).st_size < _WORD.size:
-                os.ftruncate(descriptor, _WORD.size)
+            reserve(descriptor, _WORD.size)
             return cls(mmap.mmap(descriptor, _WORD.size, flags=mmap.MAP_SHARED))
+        except OSError:
+            return cls()
         finally:
             os.close(descriptor)
 
