@@ -307,3 +307,14 @@ for number in range(100):
     with (tmp_path / "out").open("wb") as out:
         subprocess.run([sys.executable, "-c", code], stdout=out, timeout=SOON, check=True)
     assert (tmp_path / "out").read_text() == "".join(f"log {n}\nprint {n}\n" for n in range(100))
+
+
+def test_an_open_stream_stays_open(make, logger, tmp_path):
+    """A stream that nobody else keeps is not closed under the log, which would write to what is opened next."""
+    logger.addHandler(make((tmp_path / "given.log").open("a")))
+    with (tmp_path / "other").open("a"):
+        logger.info("one")
+        logger.handlers[0].flush()
+    assert (tmp_path / "other").read_text() == ""
+    assert (tmp_path / "given.log").read_text() == "one\n"
+    logger.handlers[0]._log.target.keep.close()

@@ -118,7 +118,7 @@ def _stream(destination: Destination) -> StreamTarget | None:
         return StreamTarget(str(path), path) if is_stream(path) else None
     with suppress(OSError, AttributeError, ValueError):
         descriptor = destination.fileno()
-        return StreamTarget(getattr(destination, "name", f"descriptor {descriptor}"), descriptor)
+        return StreamTarget(getattr(destination, "name", f"descriptor {descriptor}"), descriptor, keep=destination)
     raise InvalidCall(f'{destination!r} has no descriptor to write to: write a path, "stdout" or "stderr"')
 
 

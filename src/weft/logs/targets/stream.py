@@ -27,6 +27,7 @@ _NOWHERE = Mark(0, 0, 0)
 _LOOK_AGAIN = 1000  # milliseconds
 # Without a reader, a named pipe says ENXIO instead of waiting for one.
 _FLAGS = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_NOT_OURS = getattr(os, "O_NOCTTY", 0)  # a terminal must not become that of our session, and send us its signals
 
 
 class StreamTarget:
@@ -38,15 +39,17 @@ class StreamTarget:
     Args:
         name: what people call it: "stdout", or the path of a named pipe.
         source: its descriptor, or the path of a named pipe.
+        keep: whatever has to live for the descriptor to stay open.
     """
 
     rotations = 0
 
-    def __init__(self, name: str, source: int | Path) -> None:
+    def __init__(self, name: str, source: int | Path, *, keep: object = None) -> None:
         self.name = name
         self.key = _key(name)
         self.on_unfinished: Callable[[int], object] = abs  # never called: there is no telling
         self._source = source
+        self.keep = keep
         self._file: int | None = None
         self._shared = False  # whether ours is an open file of its own, with a lock of its own
 
@@ -97,12 +100,12 @@ class StreamTarget:
 
     def _open(self) -> int:
         if isinstance(self._source, Path):
-            self._file, self._shared = os.open(self._source, _FLAGS), True
+            self._file, self._shared = os.open(self._source, _FLAGS | _NOT_OURS), True
             return self._file
         try:
             if stat.S_ISREG(os.fstat(self._source).st_mode):
                 raise OSError("a redirection into a file: what `print` writes has to find the place behind our lines")
-            self._file, self._shared = os.open(f"/proc/self/fd/{self._source}", _FLAGS), True
+            self._file, self._shared = os.open(f"/proc/self/fd/{self._source}", _FLAGS | _NOT_OURS), True
         except OSError:  # or a socket, or a system without /proc
             self._file, self._shared = os.dup(self._source), False
         return self._file
