@@ -87,3 +87,20 @@ def test_a_child_forked_during_recovery_holds_nothing_of_it(in_process):
     """
     done = in_process(code, ring_size=262_144)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_process_without_a_ring_recovers_as_well(in_process, path, rings):
+    """Where the dead have left no room for another ring, their lines are written and the room is free again."""
+    leave_rings(in_process, 2)
+    code = """
+        from weft.logs.ring.storage import Storage
+        def none(*_, **__): raise OSError(28, "No space left on device")
+        Storage.create = none
+        log.write(b"after\\n")
+        assert not log.statistics().survives
+        assert log.close()
+    """
+    done = in_process(code)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.read_bytes().split()) == [b"0", b"1", b"after"]
+    assert list(rings.iterdir()) == []

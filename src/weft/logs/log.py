@@ -102,6 +102,7 @@ class Log:
         self._writing = threading.RLock()  # around the target; reentrant for the same reason
         self._counters = Counters()
         self._full_since: float | None = None
+        self._survives = self._place is not None
 
     # -- what callers do
 
@@ -181,12 +182,12 @@ class Log:
             errors=seen.errors,
             rotations=self.target.rotations,
             troubled=time.time() - seen.troubled if seen.troubled else None,
-            survives=self._place is not None,
+            survives=self._survives,
         )
 
     @property
     def _fate(self) -> str:
-        return "The next process that opens this log writes them." if self._place is not None else "They are lost."
+        return "The next process that opens this log writes them." if self._survives else "They are lost."
 
     # -- when there is no room
 
@@ -267,7 +268,7 @@ class Log:
                 return self._place.create(self.target.key, self._segment, _SEGMENTS, time.time())
             except OSError as error:
                 complain(f"no ring in {self._place.folder}: {error}. A kill would lose the lines of its last moment.")
-                self._place = None
+                self._survives = False
         return Storage.anonymous(self._segment, _SEGMENTS)
 
     def _rested(self, ring: Ring) -> None:
