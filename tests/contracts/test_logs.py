@@ -21,6 +21,7 @@ from weft.logs.overload import Overload
 from weft.logs.ring.frame import frame, records
 from weft.logs.ring.places import Place
 from weft.logs.ring.places import rings as rings_in
+from weft.logs.targets.locking import locked
 
 SOON = 30.0  # seconds for what must happen; not a time that any test waits
 SIZE = 256 << 10
@@ -636,3 +637,42 @@ def test_lines_that_are_given_up_while_it_is_told_are_told_next(make, sink):
     assert [line for line in sink.lines if b"given up" in line] == [
         b"1 lines were given up: they came faster than they could be written\n"
     ] * 2
+
+
+def test_the_end_does_not_wait_for_whoever_has_the_turn(ring, tmp_path):
+    """Somebody who holds the file's lock, stopped perhaps, holds `close` up for its seconds and no longer."""
+    path = tmp_path / "app.log"
+    log = open_log(path, {"ring": ring}, frame)
+    log.write(b"one\n")
+    assert log.drain(SOON)
+    writer = log._writer
+    with path.open("rb") as other, locked(other.fileno()):
+        log.close(0.05)
+    assert path.read_bytes() == b"one\n"
+    writer._thread.join(SOON)  # which had nothing more to write, and waited for the turn to take its leave
+    writer._ring.storage.close(remove=True)
+    log.target.close()
+
+
+def test_a_flush_and_figures_that_meet_the_end(make, sink):
+    """Threads that flush and look at the figures while the log is closed are told what there is, and no error."""
+    log, over, errors = make(), threading.Event(), []
+
+    def look():
+        while not over.is_set():
+            try:
+                log.statistics()
+                log.drain(SOON)
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(200):
+        log.write(LINE)
+    log.close(SOON)
+    over.set()
+    for thread in threads:
+        thread.join(SOON)
+    assert errors == []

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 
 from weft.clock import now
 from weft.logs.bell import Bell
+from weft.logs.complaints import complain
 from weft.logs.overload import Drop, Overload
 from weft.logs.ring.frame import frame
 from weft.logs.ring.places import Place
 from weft.logs.ring.ring import Ring
 from weft.logs.ring.storage import Counters, Storage, abandon_all
 from weft.logs.targets.protocol import UNKEPT, Target
-from weft.logs.writer import Writer, complain
+from weft.logs.writer import Writer
 from weft.policy.verdict import Wait
 
 __all__ = ["Log", "LogStatistics", "close_all"]
@@ -129,10 +130,13 @@ class Log:
         ring, writer = self._ring, self._writer
         if isinstance(ring, _NoRing) or writer is None:
             return True
-        upto = ring.position
-        writer.hurry()
-        with ring.moved:
-            return ring.moved.wait_for(lambda: ring.passed(upto), timeout)
+        try:
+            upto = ring.position
+            writer.hurry()
+            with ring.moved:
+                return ring.moved.wait_for(lambda: ring.passed(upto), timeout)
+        except ValueError:  # somebody has closed the log meanwhile, and with that written what there was
+            return True
 
     def close(self, timeout: float = 5.0) -> bool:
         """Write what there is and let go of everything; False: not all could be written within so many seconds.
@@ -147,15 +151,13 @@ class Log:
             return self._let_go()
         ring.shut()
         if not writer.stop(timeout):  # memory, lock and file have to stay until the process ends
-            complain(f"{self.target.name} did not take the last lines. {self._fate}")
+            if ring.backlog:
+                complain(f"{self.target.name} did not take the last lines. {self._fate}")
             return False
         written = ring.empty
         if not written:
             complain(f"the last {ring.backlog:,} bytes could not be written to {self.target.name}. {self._fate}")
         ring.storage.close(remove=written)
-        if self._place is not None and written:
-            with suppress(OSError), self.target.turn():
-                self._place.leave()
         self.target.close()
         return written
 
@@ -176,7 +178,7 @@ class Log:
             target=self.target.name,
             lines=seen.lines,
             octets=seen.octets,
-            backlog=0 if isinstance(ring, _NoRing) else ring.backlog,
+            backlog=_backlog(ring),
             dropped=seen.dropped,
             recovered=seen.recovered,
             errors=seen.errors,
@@ -295,6 +297,12 @@ def close_all() -> None:
     """Close every log of this process."""
     for log in list(_logs):
         log.close()
+
+
+def _backlog(ring: Ring | _NoRing) -> int:
+    with suppress(ValueError):  # closed this moment
+        return 0 if isinstance(ring, _NoRing) else ring.backlog
+    return 0
 
 
 def _fits(ring: Ring, line: bytes) -> bool:

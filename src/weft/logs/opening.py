@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias, TypedDict
 
 from weft.errors import InvalidCall, InvalidValue
+from weft.logs.complaints import complain
 from weft.logs.log import Log
 from weft.logs.overload import Overload, PolicyName
 from weft.logs.ring.places import Place
@@ -17,7 +18,6 @@ from weft.logs.targets.locking import LOCKS
 from weft.logs.targets.protocol import Target
 from weft.logs.targets.rotation import Period, Rotation
 from weft.logs.targets.stream import StreamTarget, is_stream
-from weft.logs.writer import complain
 
 __all__ = ["Destination", "Options", "open_log"]
 

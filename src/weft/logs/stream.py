@@ -8,13 +8,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, Unpack
 
+from weft.logs.complaints import complain
 from weft.logs.formats.encoders import encoder_for
 from weft.logs.formats.escaping import neutral as neutralised
 from weft.logs.formats.named import FormatName, formatter_named
 from weft.logs.log import Log, LogStatistics
 from weft.logs.opening import Destination, Options, open_log
 from weft.logs.ring.frame import frame
-from weft.logs.writer import complain
 
 __all__ = ["Stream"]
 

@@ -1,6 +1,5 @@
 """The thread that takes lines from the ring to the target: in batches, again and again where it fails."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -9,13 +8,14 @@ from functools import partial
 
 from weft.clock import now
 from weft.logs.bell import Bell
+from weft.logs.complaints import complain
 from weft.logs.ring.places import Place
 from weft.logs.ring.recovery import Account, recover
 from weft.logs.ring.ring import Lot, Ring
 from weft.logs.ring.storage import Counters
 from weft.logs.targets.protocol import UNKEPT, Target
 
-__all__ = ["Writer", "complain"]
+__all__ = ["Writer"]
 
 _GATHER = 0.02  # seconds in which lines gather before they are written together
 _BREATH = 0.001  # seconds instead, in which other processes get their turn, while the ring is filling up:
@@ -96,6 +96,7 @@ class Writer:
             done = self._attempt()
             if stopping:
                 self._rescue()  # those of its children: a server's master is the last one, and nobody may come after it
+                self._leave()
                 return
             if not done:
                 self._bell.wait(self._retry)
@@ -171,6 +172,13 @@ class Writer:
             with suppress(OSError), self._writing, self._target.turn():
                 self._recover()
 
+    def _leave(self) -> None:
+        """Take away what the processes of this log share, if we are the last of them."""
+        place, ours = self._place, self._ring.storage.path
+        if place is not None and self._ring.empty and not place.others(ours):
+            with suppress(OSError), self._writing, self._target.turn():
+                place.leave(ours)
+
     def _recover(self, died: int = 0) -> None:
         if self._place is None:
             return
@@ -188,10 +196,3 @@ class Writer:
         if not self._counters.troubled:
             self._counters.troubled = time.time()
             complain(f"cannot write to {self._target.name}: {error}. Lines are kept in memory until it can be written.")
-
-
-def complain(text: str) -> None:
-    """Tell the operator what cannot be told in the log."""
-    with suppress(OSError, ValueError, AttributeError):  # closed, or a process without one
-        sys.stderr.write(f"weft.logs: {text}\n")
-        sys.stderr.flush()

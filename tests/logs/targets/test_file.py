@@ -261,3 +261,18 @@ def test_no_thread_for_compressing_is_no_trouble(make, path, monkeypatch):
     write(target, b"one\ntwo\n")
     target.close()
     assert parts(path) == [b"one\n", b"two\n"]
+
+
+def test_a_file_that_may_not_be_put_aside_grows_on(make, path, monkeypatch, capfd):
+    """Where the folder belongs to somebody else, lines are worth more than a rotation; it is said once."""
+    target = make(Rotation(max_bytes=8))
+
+    def denied(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(file_module.Path, "rename", denied)
+    for line in (b"one\n", b"two\n", b"three\nfour\n"):
+        write(target, line)
+    assert path.read_bytes() == b"one\ntwo\nthree\nfour\n"
+    assert target.rotations == 0
+    assert capfd.readouterr().err.count("cannot be put aside") == 1

@@ -70,9 +70,9 @@ class Place:
             raise
         return made
 
-    def leave(self) -> None:
-        """Remove what the processes share, if no ring is left. Only while the turn at the target is ours."""
-        if not rings(self.folder, self._stem):
+    def leave(self, ours: Path | None = None) -> None:
+        """Remove what the processes share, if no ring is left but ours. Only while the turn at the target is ours."""
+        if not self.others(ours):
             self.gate.unlink(missing_ok=True)
 
     def others(self, ours: Path | None) -> list[Path]:

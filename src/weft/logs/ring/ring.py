@@ -79,7 +79,7 @@ class Ring:
         """How far it has been filled: to be handed to `passed`."""
         with self.lock:
             newest = self._used[-1]
-            return self.storage.entry(newest)[0], self.storage.segments[newest].tell()
+            return self.storage.entry(newest)[0], self._end(newest)
 
     def passed(self, position: tuple[int, int]) -> bool:
         """Whether all up to there has been drained. Wants `lock`."""

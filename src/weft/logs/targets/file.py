@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from weft.logs.complaints import complain
 from weft.logs.ring.frame import records
 from weft.logs.ring.storage import Mark
 from weft.logs.targets.archive import names_in, tidy
@@ -136,7 +137,7 @@ class FileTarget:
         except PermissionError:
             if self._spare is None:
                 raise
-            file, self._borrowed = os.dup(self._spare), True
+            file, self._borrowed, self._rotation = os.dup(self._spare), True, Rotation()
         self._file, self._unsure = file, True
         if _is_root():
             self._keep_a_spare()
@@ -189,7 +190,7 @@ class FileTarget:
         """The file that the first of the frames belongs in, as it is now."""
         assert self._file is not None  # it is our turn
         found = os.fstat(self._file)
-        if not self._rotation.rotates or self._borrowed:
+        if not self._rotation.rotates:
             return found
         now, first = time.time(), frames.find(b"\n") + 1
         if not self._rotation.due(found.st_size, first, found.st_mtime, now):
@@ -197,8 +198,13 @@ class FileTarget:
         return self._rotate(found, now)
 
     def _rotate(self, old: os.stat_result, now: float) -> os.stat_result:
-        name = archive_name(self.path.name, now, names_in(self.path.parent))
-        self.path.rename(self.path.with_name(name))
+        try:
+            name = archive_name(self.path.name, now, names_in(self.path.parent))
+            self.path.rename(self.path.with_name(name))
+        except PermissionError as error:
+            complain(f"{self.path} cannot be put aside, and grows on: {error}")
+            self._rotation = Rotation()
+            return old
         self._close_file()
         new = self._take_current()
         self.rotations += 1
