@@ -3,7 +3,7 @@
 import logging
 from typing import Unpack
 
-from weft.logs.formats.encoders import Encoder, encoder_for
+from weft.logs.formats.encoders import Encoder, encoder_for, notice_of
 from weft.logs.formats.named import FormatName, formatter_named
 from weft.logs.levels import Level, level_named
 from weft.logs.log import LogStatistics
@@ -110,8 +110,7 @@ class Handler(logging.Handler):
         return self._log.statistics()
 
     def _notice(self, text: str) -> bytes:
-        record = logging.LogRecord("weft.logs", logging.WARNING, __file__, 0, text, None, None, "notice")
-        return self._encode(record)
+        return notice_of(self._encode, text)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._log.target.name} ({logging.getLevelName(self.level)})>"

@@ -5,11 +5,12 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self, Unpack
 
 from weft.logs.complaints import complain
-from weft.logs.formats.encoders import encoder_for
+from weft.logs.formats.encoders import encoder_for, notice_of
 from weft.logs.formats.escaping import neutral as neutralised
 from weft.logs.formats.named import FormatName, formatter_named
 from weft.logs.log import Log, LogStatistics
@@ -116,12 +117,7 @@ class Stream:
 
 
 def _notices(formatter: logging.Formatter) -> Callable[[str], bytes]:
-    encode = encoder_for(formatter, neutral=True, on_error=lambda _record: None)
-
-    def notice(text: str) -> bytes:
-        return encode(logging.LogRecord("weft.logs", logging.WARNING, __file__, 0, text, None, None, "notice"))
-
-    return notice
+    return partial(notice_of, encoder_for(formatter, neutral=True, on_error=lambda _record: None))
 
 
 def _write(log: Log, text: str, *, neutral: bool) -> None:

@@ -19,7 +19,7 @@ from weft.logs.formats.stamps import cached, utc_iso
 from weft.logs.records import complete
 from weft.logs.ring.frame import frame
 
-__all__ = ["Encoder", "encoder_for"]
+__all__ = ["Encoder", "encoder_for", "notice_of"]
 
 Encoder: TypeAlias = Callable[[logging.LogRecord], bytes]
 _Text: TypeAlias = Callable[[logging.LogRecord], str]
@@ -64,6 +64,11 @@ def encoder_for(
             return frame(neutralised(whole))
 
     return encode
+
+
+def notice_of(encode: Encoder, text: str) -> bytes:
+    """The frame of a sentence that a log says of itself: a warning of the logger `weft.logs`."""
+    return encode(logging.LogRecord("weft.logs", logging.WARNING, __file__, 0, text, None, None, "notice"))
 
 
 def _as_it_is(text: str) -> str:

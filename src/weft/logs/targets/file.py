@@ -14,7 +14,7 @@ from weft.logs.ring.storage import Mark
 from weft.logs.targets.archive import names_in, tidy
 from weft.logs.targets.gate import Gate
 from weft.logs.targets.locking import take, yield_turn
-from weft.logs.targets.protocol import Ledger
+from weft.logs.targets.protocol import Ledger, ignore
 from weft.logs.targets.rotation import Rotation, archive_name
 
 __all__ = ["FileTarget"]
@@ -41,7 +41,7 @@ class FileTarget:
         self.name = str(path)
         self.key = str(path)
         self.rotations = 0
-        self.on_unfinished: Callable[[int], object] = _ignore
+        self.on_unfinished: Callable[[int], object] = ignore
         self._rotation = rotation
         self._durable = durable
         self._gate_path = gate
@@ -286,10 +286,6 @@ def _whole_frames(frames: bytes, room: float) -> bytes:
         return frames
     end = frames.rfind(b"\n", 0, int(room)) + 1
     return frames[: end or frames.find(b"\n") + 1]
-
-
-def _ignore(_died: int) -> None:
-    """Nobody keeps account of what was written."""
 
 
 def _try_to_tidy(path: Path, rotation: Rotation) -> None:

@@ -24,12 +24,12 @@ def take(descriptor: int) -> None:
     child that closes its copy leaves its parent's lock alone.
     """
     if fcntl is not None:
-        with suppress_missing():
+        with _or_without():
             fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 @contextmanager
-def suppress_missing() -> Iterator[None]:
+def _or_without() -> Iterator[None]:
     """Go on without a lock where the file system has none: lines are worth more than their order."""
     try:
         yield
@@ -52,7 +52,7 @@ def try_take(descriptor: int) -> bool:
 def yield_turn(descriptor: int) -> None:
     """Give the lock back."""
     if fcntl is not None:
-        with suppress_missing():
+        with _or_without():
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from weft.logs.ring.storage import Mark
 
-__all__ = ["UNKEPT", "Ledger", "Target"]
+__all__ = ["UNKEPT", "Ledger", "Target", "ignore"]
 
 
 class Ledger(Protocol):
@@ -44,6 +44,10 @@ class _Unkept:
 
 UNKEPT = _Unkept()
 """The ledger of what need not survive its writer."""
+
+
+def ignore(_died: int) -> None:
+    """What `on_unfinished` is where nobody keeps account of what was written."""
 
 
 class Target(Protocol):

@@ -15,7 +15,7 @@ from pathlib import Path
 from weft.logs.ring.frame import records
 from weft.logs.ring.storage import Mark
 from weft.logs.targets.locking import take, yield_turn
-from weft.logs.targets.protocol import Ledger
+from weft.logs.targets.protocol import Ledger, ignore
 
 __all__ = ["STREAM", "StreamTarget", "is_stream"]
 
@@ -47,7 +47,7 @@ class StreamTarget:
     def __init__(self, name: str, source: int | Path, *, keep: object = None) -> None:
         self.name = name
         self.key = _key(name)
-        self.on_unfinished: Callable[[int], object] = abs  # never called: there is no telling
+        self.on_unfinished: Callable[[int], object] = ignore  # there is no telling
         self._source = source
         self.keep = keep
         self._file: int | None = None
