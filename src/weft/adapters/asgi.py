@@ -8,31 +8,23 @@ app = Weft(app, deadline=10.0)                # any ASGI app
 ```
 """
 
-import asyncio
 import logging
-import math
 from collections.abc import MutableMapping
-from contextvars import Context
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from weft.adapters.asgi_access import AccessLog, App, Message, Receive, Send
+from weft.adapters.hosted import HostedScope, Watch, Watches
 from weft.adapters.problem import Problem, problem_of
-from weft.adapters.request import RequestScope, weft_deadline
-from weft.calls.call import seconds
-from weft.clock import now
-from weft.errors import DeadlineExceeded
-from weft.http.pool import aclose, load
+from weft.adapters.request import weft_deadline
+from weft.adapters.settings import DEADLINE_HEADER, Settings, prepare
+from weft.http.pool import aclose
 from weft.logs.access import Format
-from weft.outcome import TimedOut
-from weft.scopes.core import GRACE
 
 __all__ = ["AccessLog", "Weft", "weft_deadline"]
 
 log = logging.getLogger("weft.adapters")
 
 _BODIES = {"http.response.body", "http.response.pathsend"}  # the latter is a whole file
-_EARLY = 0.001  # seconds by which a loop's timer may ring before its time
 
 
 class Weft:
@@ -59,18 +51,28 @@ class Weft:
     Args:
         app: the ASGI app inside.
         deadline: seconds that a request may take; None: no bound. An endpoint may choose its own with `@weft_deadline`.
+        deadline_header: the request header by which a client may ask for less, in seconds; None: none.
         access_log: the format of an `AccessLog` around all that; None: there is none.
 
     Raises:
         InvalidValue: a deadline of 0 seconds or less, or an unknown format.
+        WeftError: gevent or eventlet has patched this process.
     """
 
-    def __init__(self, app: App, *, deadline: float | None = 10.0, access_log: Format | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        deadline: float | None = 10.0,
+        deadline_header: str | None = DEADLINE_HEADER,
+        access_log: Format | None = None,
+    ) -> None:
         self.app = app
         self._serve: App = self._connection if access_log is None else AccessLog(self._connection, access_log)
-        self._deadline = None if deadline is None else seconds("deadline", deadline)
-        self._watch: _Watch | None = None
-        load()
+        self._settings = Settings(deadline, deadline_header, access_log)
+        self._header = None if deadline_header is None else deadline_header.lower().encode("latin-1")
+        self._watches = Watches()
+        prepare()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -81,7 +83,7 @@ class Weft:
         if kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
-            with _Exchange(None, self._watch_here(), receive, send) as exchange:
+            with _Exchange(None, None, self._watches.here(), receive, send) as exchange:
                 await self.app(scope, exchange.receive, send)
         elif kind == "lifespan":
             await self.app(scope, receive, _closing(send))
@@ -89,7 +91,8 @@ class Weft:
             await self.app(scope, receive, send)
 
     async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        exchange = _Exchange(self._deadline, self._watch_here(), receive, send)
+        settings = self._settings
+        exchange = _Exchange(settings.deadline, self._asked(scope), self._watches.here(), receive, send)
         try:
             with exchange:
                 await self.app(scope, exchange.receive, exchange.send)
@@ -100,60 +103,23 @@ class Weft:
             log.info("%s %s is answered %d: %s", scope.get("method"), scope.get("path"), problem.status, error)
             await _answer(problem, send)
 
-    def _watch_here(self) -> "_Watch":
-        loop = asyncio.get_running_loop()
-        watch = self._watch
-        if watch is None or watch.loop is not loop:
-            watch = self._watch = _Watch(loop)
-        return watch
+    def _asked(self, scope: MutableMapping[str, Any]) -> float | None:
+        wanted = self._header
+        for name, value in scope["headers"]:  # in lower case, as ASGI has it
+            if name == wanted:
+                return self._settings.asked(value.decode("latin-1"))
+        return None
 
 
-class _Exchange(RequestScope):
-    """One request and its answer: a scope that watches what the app receives and sends.
+class _Exchange(HostedScope):
+    """One request and its answer: a scope that watches what the app receives and sends."""
 
-    Scopes inside end at the deadline by themselves; 20 ms later the watch cuts the app short. Its cancellation is
-    counted as `asyncio.timeout` does it: ours is taken back, one that comes from outside goes on its way.
-    """
-
-    def __init__(self, deadline: float | None, watch: "_Watch", receive: Receive, send: Send) -> None:
-        super().__init__(deadline)
+    def __init__(self, deadline: float | None, asked: float | None, watch: Watch, receive: Receive, send: Send) -> None:
+        super().__init__(deadline, asked, watch)
         self.answered = False  # the answer has begun
         self._complete = False  # it has been handed over to the last byte
-        self._watch = watch
         self._receive = receive
         self._send = send
-        self._was_cut = False
-
-    def __enter__(self) -> Self:
-        host = asyncio.current_task()
-        if host is None:
-            raise RuntimeError("the ASGI adapter needs an asyncio task around it")
-        self._host = host
-        self._before = host.cancelling()
-        self.open(self._places.running())
-        self._mind()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._watch.drop(self)
-        self.end()
-        if not self._was_cut:
-            return
-        ours = self._host.uncancel() <= self._before
-        if ours and isinstance(error, asyncio.CancelledError):
-            raise DeadlineExceeded("the request was not done by its deadline", after=self._allowed) from None
-
-    def allow(self, deadline: float | None) -> None:
-        """Grant the request so many seconds in all; see `RequestScope`."""
-        super().allow(deadline)
-        assert self.loop is not None  # the server's: entered
-        self.loop.post(self._mind)
-
-    def cut(self) -> None:
-        """Cancel what is under way, and the app itself."""
-        self._was_cut = True
-        self.core.cancel(TimedOut(self._allowed))
-        self._host.cancel()
 
     async def receive(self) -> Message:
         """The server's `receive`; a client that has gone away takes the calls under way with it."""
@@ -167,54 +133,8 @@ class _Exchange(RequestScope):
         self.answered = True
         if message["type"] in _BODIES and not message.get("more_body", False):
             self._complete = True
-            super().allow(None)
-            self._watch.drop(self)
+            self.lift()
         await self._send(message)
-
-    def _mind(self) -> None:
-        if self._deadline is None:
-            self._watch.drop(self)
-        elif not self.over:
-            self._watch.keep(self, self._deadline + GRACE)
-
-
-class _Watch:
-    """Cuts late requests short, with one timer for all: one for each would cost as much as the rest of the adapter.
-
-    Belongs to its loop. The timer stays set when its request ends in time, and finds the next one when it rings.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._ends: dict[_Exchange, float] = {}  # on `weft.clock`
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = math.inf
-
-    def keep(self, exchange: _Exchange, end: float) -> None:
-        """Cut this request short then, unless it is dropped or kept anew before."""
-        self._ends[exchange] = end
-        if end < self._rings_at:
-            self._set(end)
-
-    def drop(self, exchange: _Exchange) -> None:
-        """Forget this request, if it is known."""
-        self._ends.pop(exchange, None)
-
-    def _set(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings_at = when
-        # In a context of its own, or the timer would keep the variables of one request alive until it rings.
-        self._timer = self.loop.call_later(when - now(), self._ring, context=Context())
-
-    def _ring(self) -> None:
-        self._timer, self._rings_at = None, math.inf
-        time = now() + _EARLY
-        for exchange in [exchange for exchange, end in self._ends.items() if end <= time]:
-            self.drop(exchange)
-            exchange.cut()
-        if self._ends:
-            self._set(min(self._ends.values()))
 
 
 async def _answer(problem: Problem, send: Send) -> None:

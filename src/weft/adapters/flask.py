@@ -16,14 +16,10 @@ from flask import Flask, Response, got_request_exception, request
 
 from weft.adapters.problem import problem_of
 from weft.adapters.request import RequestScope, weft_deadline
+from weft.adapters.settings import DEADLINE_HEADER, Settings, configure_runtime, parse_timeout, prepare
 from weft.adapters.wsgi import RECORDING, AccessLog
-from weft.calls.call import seconds
-from weft.config import Config
 from weft.errors import DeadlineExceeded, Overloaded
-from weft.http import pool as http
 from weft.logs.access import Format
-from weft.runtime import background
-from weft.runtime.process import configure
 
 __all__ = ["Weft", "weft_deadline"]
 
@@ -46,25 +42,33 @@ class Weft:
     `application/problem+json` (RFC 9457); an exception group counts if nothing else is in it. Error handlers of the
     app for these very exceptions, and any that a blueprint has for itself, come first.
 
-    Settings in `app.config`: `WEFT_DEADLINE` (seconds, or None) and `WEFT_ACCESS_LOG`, which take precedence over the
-    arguments; and each attribute of `weft.Config` in capitals, as in `WEFT_THREADS`, for the runtime that all apps of
-    the process share.
+    A client that goes away is not noticed: WSGI has no way to tell. Its request ends by its deadline.
+
+    Settings in `app.config`: `WEFT_DEADLINE` (seconds, or None), `WEFT_DEADLINE_HEADER` and `WEFT_ACCESS_LOG`, which
+    take precedence over the arguments; and each attribute of `weft.Config` in capitals, as in `WEFT_THREADS`, for the
+    runtime that all apps of the process share.
 
     Args:
         app: the application; None: call `init_app` later.
         deadline: seconds that a request may take; None: no bound. A view may choose its own with `@weft_deadline`.
+        deadline_header: the request header by which a client may ask for less, in seconds; None: none.
         access_log: the format of a `weft.adapters.wsgi.AccessLog` around the app; None: there is none.
 
     Raises:
         InvalidValue: a deadline of 0 seconds or less, an unknown format, or an impossible setting.
         InvalidCall: a setting of the runtime changes after its first use.
+        WeftError: gevent or eventlet has patched this process.
     """
 
     def __init__(
-        self, app: Flask | None = None, *, deadline: float | None = 10.0, access_log: Format | None = None
+        self,
+        app: Flask | None = None,
+        *,
+        deadline: float | None = 10.0,
+        deadline_header: str | None = DEADLINE_HEADER,
+        access_log: Format | None = None,
     ) -> None:
-        self._deadline = _checked(deadline)
-        self._access_log = access_log
+        self._settings = Settings(deadline, deadline_header, access_log)
         if app is not None:
             self.init_app(app)
 
@@ -73,12 +77,13 @@ class Weft:
         if "weft" in app.extensions:
             return
         app.extensions["weft"] = self
-        app.config.setdefault("WEFT_DEADLINE", self._deadline)
-        _checked(app.config["WEFT_DEADLINE"])
-        _configure(app)
-        _log_access(app, app.config.setdefault("WEFT_ACCESS_LOG", self._access_log))
-        http.load()
-        background.load(uvloop=configure().uvloop)
+        settings = self._settings.overridden(app.config.get)
+        app.config["WEFT_DEADLINE"] = settings.deadline
+        app.config["WEFT_DEADLINE_HEADER"] = settings.deadline_header
+        app.config["WEFT_ACCESS_LOG"] = settings.access_log
+        configure_runtime(app.config.get)
+        _log_access(app, settings.access_log)
+        prepare()
         app.before_request(partial(_enter, app))
         app.teardown_request(_leave)
         for kind in (Overloaded, DeadlineExceeded, ExceptionGroup):
@@ -87,7 +92,10 @@ class Weft:
 
 
 def _enter(app: Flask) -> None:
-    scope = RequestScope(app.config["WEFT_DEADLINE"])
+    config = app.config
+    name = config["WEFT_DEADLINE_HEADER"]
+    value = None if name is None else request.headers.get(name)
+    scope = RequestScope(config["WEFT_DEADLINE"], parse_timeout(name, value) if value else None)
     # Kept with this context and not in `g`, which the copies made by `copy_current_request_context` share.
     setattr(_context, _HERE, scope)
     scope.open(None)
@@ -128,13 +136,3 @@ def _note(_app: Flask, exception: BaseException, **_: Any) -> None:
     recording = request.environ.get(RECORDING)
     if recording is not None:  # a test's own request context has none
         recording.failed(exception)
-
-
-def _configure(app: Flask) -> None:
-    now = configure()
-    wanted = {name: app.config.get(f"WEFT_{name.upper()}", getattr(now, name)) for name in Config.names()}
-    configure(**{name: value for name, value in wanted.items() if value != getattr(now, name)})
-
-
-def _checked(deadline: float | None) -> float | None:
-    return None if deadline is None else seconds("deadline", deadline)

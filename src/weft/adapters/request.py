@@ -31,11 +31,13 @@ class RequestScope(Scope):
 
     Args:
         deadline: seconds from entering; None: no bound.
+        asked: seconds that the client will wait, where it has said so: no deadline reaches beyond that.
     """
 
-    def __init__(self, deadline: float | None) -> None:
+    def __init__(self, deadline: float | None, asked: float | None = None) -> None:
         super().__init__(runtime(), join="settled", name="request")
         self._granted = deadline
+        self._asked = asked
         self._began = 0.0
         self._outer: float | None = None
         self._attached: Token[Mapping[str, Any] | None] | None = None
@@ -62,12 +64,20 @@ class RequestScope(Scope):
 
         Scopes that are open already keep the deadline they have.
         """
+        asked = self._asked
+        if asked is not None:
+            deadline = asked if deadline is None else min(deadline, asked)
         self._allowed = deadline
         until = self._outer
         if deadline is not None:
             own = self._began + deadline
             until = own if until is None else min(until, own)
         self._deadline = until
+
+    def lift(self) -> None:
+        """Take the bound away, the client's own as well: it has its answer. Any thread."""
+        self._asked = None
+        RequestScope.allow(self, None)
 
     @property
     def core(self) -> Core:

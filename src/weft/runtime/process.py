@@ -2,15 +2,16 @@
 
 import atexit
 import os
+import sys
 import threading
 from dataclasses import replace
 from typing import Any
 
 from weft.config import Config
-from weft.errors import InvalidCall
+from weft.errors import InvalidCall, WeftError
 from weft.runtime.runtime import Runtime
 
-__all__ = ["close", "configure", "install", "runtime"]
+__all__ = ["close", "configure", "install", "refuse_green_threads", "runtime"]
 
 _lock = threading.RLock()  # guards the two names below
 _config = Config()
@@ -44,6 +45,27 @@ def configure(**settings: Any) -> Config:
         return _config
 
 
+def refuse_green_threads() -> None:
+    """Raise if this process's threads are none: if gevent or eventlet has replaced the module `threading`.
+
+    A loop's thread would be a greenlet among those that it serves, and one blocking call would stop them all.
+
+    Raises:
+        WeftError: it is so; the message says what to run instead.
+    """
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        patcher = "gevent"
+    elif eventlet is not None and eventlet.is_monkey_patched("thread"):
+        patcher = "eventlet"
+    else:
+        return
+    raise WeftError(
+        f"weft needs real threads, and {patcher} has replaced them in this process: run gunicorn with "
+        "--worker-class gthread --threads 32 (or uvicorn), and leave out monkey patching"
+    )
+
+
 def install(new: Runtime | None) -> Runtime | None:
     """Put another runtime in the place of this process's own, and return that one. (For tests.)"""
     global _runtime
@@ -66,6 +88,7 @@ def _make() -> Runtime:
     global _runtime
     with _lock:
         if _runtime is None:
+            refuse_green_threads()
             _runtime = Runtime(_config)
         return _runtime
 
