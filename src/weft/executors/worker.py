@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
 
@@ -10,13 +11,26 @@ from weft.executors.figures import Settings
 from weft.executors.lending import enlist
 from weft.executors.work import State, Work
 
-__all__ = ["Crew", "Worker", "log"]
+__all__ = ["Crew", "Worker", "after_each_call", "log"]
 
 # The logger that users of the standard library's executors already listen to.
 log = logging.getLogger("concurrent.futures")
 
 # From 3.14 on a thread may start in a copy of its starter's context, and would keep it alive.
 _CLEAN: dict[str, Any] = {"context": Context()} if sys.version_info >= (3, 14) else {}
+
+
+_tidies: list[Callable[[], object]] = []
+
+
+def after_each_call(tidy: Callable[[], object]) -> None:
+    """Have `tidy()` called on the worker after each of its calls, before anybody is told the outcome.
+
+    For what a call may leave behind in its thread, such as a database connection; it holds for all pools of the
+    process, and for each function once. What it raises is logged.
+    """
+    if tidy not in _tidies:
+        _tidies.append(tidy)
 
 
 class Crew(Protocol):
@@ -96,6 +110,8 @@ class Worker(threading.Thread):
             work = pool.take(self)
             if work is not None:
                 work.run()
+                for tidy in _tidies:
+                    _safely(tidy)
                 pool.finish(self, work)
             elif not self.left:
                 self.gate.acquire(True, pool.doze)
@@ -111,3 +127,10 @@ class Worker(threading.Thread):
             self.pool.spoil(self)
             return False
         return True
+
+
+def _safely(tidy: Callable[[], object]) -> None:
+    try:
+        tidy()
+    except BaseException:
+        log.exception("exception in %r, after a call", tidy)
