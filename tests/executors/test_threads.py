@@ -17,6 +17,7 @@ import pytest
 
 from weft import clock
 from weft.errors import InvalidValue, Overloaded, TaskCancelled
+from weft.executors import worker
 from weft.executors.lanes import Batch
 from weft.executors.lending import lending
 from weft.executors.threads import ThreadExecutor
@@ -670,6 +671,25 @@ def test_a_thread_is_named_after_what_it_runs(make, ended):
 def test_workers_are_daemons(make):
     """So that the interpreter does not wait for them without limit."""
     assert make(1).submit(threading.current_thread).result(SOON).daemon
+
+
+def test_what_tidies_up_runs_after_each_call_and_harms_none(make, monkeypatch, caplog):
+    """`after_each_call` has a function called once after each call, on its thread, before the outcome is told."""
+    monkeypatch.setattr(worker, "_tidies", [])
+    where = []
+
+    def tidy():
+        where.append(threading.current_thread())
+        raise SystemExit
+
+    for _ in range(2):
+        worker.after_each_call(tidy)
+    executor = make(max_workers=1)
+    threads = [executor.submit(threading.current_thread).result(SOON), *executor.map(lambda _: where[-1], [0])]
+    assert where[0] is threads[0] is threads[1]
+    executor.shutdown()
+    assert len(where) == 2
+    assert caplog.text.count("after a call") == 2
 
 
 def test_a_callback_that_raises_does_not_end_the_worker(make, ended, caplog):

@@ -8,21 +8,18 @@ app = Weft(app, deadline=10.0)                # any ASGI app
 ```
 """
 
-import logging
 from collections.abc import MutableMapping
 from typing import Any
 
 from weft.adapters.asgi_access import AccessLog, App, Message, Receive, Send
 from weft.adapters.hosted import HostedScope, Watch, Watches
-from weft.adapters.problem import Problem, problem_of
+from weft.adapters.problem import Problem, noted
 from weft.adapters.request import weft_deadline
-from weft.adapters.settings import DEADLINE_HEADER, Settings, prepare
+from weft.adapters.settings import DEADLINE_HEADER, Settings, parse_timeout, prepare
 from weft.http.pool import aclose
 from weft.logs.access import Format
 
 __all__ = ["AccessLog", "Weft", "weft_deadline"]
-
-log = logging.getLogger("weft.adapters")
 
 _BODIES = {"http.response.body", "http.response.pathsend"}  # the latter is a whole file
 
@@ -97,17 +94,16 @@ class Weft:
             with exchange:
                 await self.app(scope, exchange.receive, exchange.send)
         except Exception as error:
-            problem = problem_of(error)
-            if problem is None or exchange.answered:
+            problem = None if exchange.answered else noted(error, scope.get("method"), scope.get("path"))
+            if problem is None:
                 raise
-            log.info("%s %s is answered %d: %s", scope.get("method"), scope.get("path"), problem.status, error)
             await _answer(problem, send)
 
     def _asked(self, scope: MutableMapping[str, Any]) -> float | None:
         wanted = self._header
         for name, value in scope["headers"]:  # in lower case, as ASGI has it
             if name == wanted:
-                return self._settings.asked(value.decode("latin-1"))
+                return parse_timeout(name.decode("latin-1"), value.decode("latin-1"))
         return None
 
 

@@ -6,7 +6,6 @@ WEFT_DEADLINE = 10.0
 ```
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,15 +15,13 @@ from django.db import connections
 from django.http import HttpResponse
 
 from weft.adapters.hosted import HostedScope, Watches
-from weft.adapters.problem import Problem, problem_of
+from weft.adapters.problem import noted
 from weft.adapters.request import RequestScope, weft_deadline
 from weft.adapters.settings import Settings, configure_runtime, prepare
 from weft.errors import DeadlineExceeded, InvalidCall
 from weft.executors.worker import after_each_call
 
 __all__ = ["Weft", "close_connections_after_tasks", "weft_deadline"]
-
-log = logging.getLogger("weft.adapters")
 
 
 class Weft:
@@ -83,11 +80,10 @@ class Weft:
 
     def process_exception(self, request: Any, exception: Exception) -> Any:
         """Django's hook for what a view has raised: an `HttpResponse`, or None where it is no affair of weft's."""
-        problem = problem_of(exception)
-        return None if problem is None else _answer(request, problem, exception)
+        return _answer(request, exception)
 
     def _serve(self, request: Any) -> Any:
-        scope = RequestScope(self._settings.deadline, self._asked(request))
+        scope = RequestScope(self._settings.deadline, self._settings.asked(request.headers.get))
         scope.open(None)
         try:
             return self._get_response(request)
@@ -95,17 +91,12 @@ class Weft:
             scope.end()
 
     async def _serve_async(self, request: Any) -> Any:
+        settings = self._settings
         try:
-            with HostedScope(self._settings.deadline, self._asked(request), self._watches.here()):
+            with HostedScope(settings.deadline, settings.asked(request.headers.get), self._watches.here()):
                 return await self._get_response(request)
         except DeadlineExceeded as error:
-            problem = problem_of(error)
-            assert problem is not None  # that of a lateness
-            return _answer(request, problem, error)
-
-    def _asked(self, request: Any) -> float | None:
-        name = self._settings.deadline_header
-        return None if name is None else self._settings.asked(request.headers.get(name))
+            return _answer(request, error)
 
 
 def close_connections_after_tasks() -> None:
@@ -125,6 +116,8 @@ def _setting(name: str, default: Any) -> Any:
     return getattr(project, name, default)
 
 
-def _answer(request: Any, problem: Problem, error: Exception) -> Any:
-    log.info("%s %s is answered %d: %s", request.method, request.path, problem.status, error)
+def _answer(request: Any, error: Exception) -> Any:
+    problem = noted(error, request.method, request.path)
+    if problem is None:
+        return None
     return HttpResponse(problem.body, status=problem.status, headers=dict(problem.headers))

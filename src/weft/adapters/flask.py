@@ -7,23 +7,19 @@ Weft(app, deadline=10.0)          # or, with an app factory: weft = Weft(deadlin
 ```
 """
 
-import logging
 from functools import partial
 from typing import Any
 
 import flask.globals
 from flask import Flask, Response, got_request_exception, request
 
-from weft.adapters.problem import problem_of
+from weft.adapters.problem import KINDS, noted
 from weft.adapters.request import RequestScope, weft_deadline
 from weft.adapters.settings import DEADLINE_HEADER, Settings, configure_runtime, parse_timeout, prepare
 from weft.adapters.wsgi import RECORDING, AccessLog
-from weft.errors import DeadlineExceeded, Overloaded
 from weft.logs.access import Format
 
 __all__ = ["Weft", "weft_deadline"]
-
-log = logging.getLogger("weft.adapters")
 
 _HERE = "weft_scope"
 
@@ -86,7 +82,7 @@ class Weft:
         prepare()
         app.before_request(partial(_enter, app))
         app.teardown_request(_leave)
-        for kind in (Overloaded, DeadlineExceeded, ExceptionGroup):
+        for kind in KINDS:
             if kind not in app.error_handler_spec[None][None]:
                 app.register_error_handler(kind, _answer)
 
@@ -108,10 +104,9 @@ def _leave(_error: BaseException | None) -> None:
 
 
 def _answer(error: Exception) -> Any:
-    problem = problem_of(error)
+    problem = noted(error, request.method, request.path)
     if problem is None:
         return _pass_on(error)
-    log.info("%s %s is answered %d: %s", request.method, request.path, problem.status, error)
     return Response(problem.body, problem.status, problem.headers)
 
 

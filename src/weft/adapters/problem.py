@@ -1,6 +1,7 @@
-"""What an HTTP client is told when weft could not do the work in time: one decision for all frameworks. Pure."""
+"""What an HTTP client is told when weft could not do the work in time: one decision for all frameworks."""
 
 import json
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,12 @@ from http import HTTPStatus
 
 from weft.errors import DeadlineExceeded, Overloaded
 
-__all__ = ["Problem", "problem_of"]
+__all__ = ["KINDS", "Problem", "noted", "problem_of"]
+
+log = logging.getLogger("weft.adapters")
+
+KINDS = (Overloaded, DeadlineExceeded, ExceptionGroup)
+"""What a framework has to ask us about; of the groups, `problem_of` may decline some."""
 
 _LONGEST_WAIT = 86_400.0  # seconds; whoever would be told more than a day may as well try tomorrow
 
@@ -53,7 +59,7 @@ def problem_of(error: BaseException) -> Problem | None:
     """The answer to an error that left a request, or None where it is no affair of weft's.
 
     `Overloaded` is 503 and `DeadlineExceeded` is 504. An exception group counts, whatever its nesting, if nothing else
-    is in it: 503 if all its errors are overload, else 504.
+    is in it: 503 if all its errors are overload, else 504. Pure.
     """
     leaves = list(_leaves(error))
     refused = [leaf for leaf in leaves if isinstance(leaf, Overloaded)]
@@ -61,6 +67,14 @@ def problem_of(error: BaseException) -> Problem | None:
     if len(refused) + len(late) < len(leaves):
         return None
     return _too_late(late) if late else _too_much(refused)
+
+
+def noted(error: BaseException, method: str | None, path: str | None) -> Problem | None:
+    """`problem_of`, and where there is an answer, a line in the log: it alone holds the error's own words."""
+    problem = problem_of(error)
+    if problem is not None:
+        log.info("%s %s is answered %d: %s", method, path, problem.status, error)
+    return problem
 
 
 def _too_much(refused: list[Overloaded]) -> Problem:

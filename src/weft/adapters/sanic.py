@@ -8,7 +8,6 @@ Weft(app, deadline=10.0)          # or, with an app factory: weft = Weft(deadlin
 """
 
 import functools
-import logging
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
@@ -16,19 +15,17 @@ from typing import Any
 from sanic import HTTPResponse, Request, Sanic
 
 from weft.adapters.hosted import HostedScope, Watches
-from weft.adapters.problem import problem_of
+from weft.adapters.problem import KINDS, noted
 from weft.adapters.request import weft_deadline
 from weft.adapters.settings import DEADLINE_HEADER, Settings, configure_runtime, prepare
-from weft.errors import DeadlineExceeded, Overloaded
 from weft.http.pool import aclose
 
 __all__ = ["Weft", "weft_deadline"]
 
-log = logging.getLogger("weft.adapters")
-
 Handler = Callable[..., Any]
 
 _MARK = "__weft_bounded__"
+_UNBOUNDED = Settings(deadline=None, deadline_header=None)
 
 
 class Weft:
@@ -93,7 +90,7 @@ async def _begin(settings: Settings, app: "Sanic[Any, Any]") -> None:
         if not hasattr(route.handler, _MARK):  # a second start in one process, as tests have it
             route.handler = _bounded(route.handler, settings, watches)
     handlers = app.error_handler
-    for kind in (Overloaded, DeadlineExceeded, ExceptionGroup):
+    for kind in KINDS:
         if (kind, None) not in handlers.cached_handlers:
             handlers.add(kind, _answer)
 
@@ -103,13 +100,11 @@ async def _end(_app: "Sanic[Any, Any]") -> None:
 
 
 def _bounded(handler: Handler, settings: Settings, watches: Watches) -> Handler:
-    socket = hasattr(handler, "is_websocket")
+    chosen = _UNBOUNDED if hasattr(handler, "is_websocket") else settings
 
     @functools.wraps(handler)  # with `is_stream` and `is_websocket`, by which Sanic knows them
     async def bounded(request: Request, *args: Any, **kwargs: Any) -> Any:
-        name = None if socket else settings.deadline_header
-        asked = None if name is None else settings.asked(request.headers.get(name))
-        with HostedScope(None if socket else settings.deadline, asked, watches.here()):
+        with HostedScope(chosen.deadline, chosen.asked(request.headers.get), watches.here()):
             answer = handler(request, *args, **kwargs)
             return await answer if isawaitable(answer) else answer
 
@@ -118,11 +113,10 @@ def _bounded(handler: Handler, settings: Settings, watches: Watches) -> Handler:
 
 
 def _answer(request: Request, error: Exception) -> Any:
-    problem = problem_of(error)
+    problem = noted(error, request.method, request.path)
     if problem is None:
         return _pass_on(request, error)
-    log.info("%s %s is answered %d: %s", request.method, request.path, problem.status, error)
-    return HTTPResponse(problem.body, problem.status, dict(problem.headers), dict(problem.headers)["content-type"])
+    return HTTPResponse(problem.body, problem.status, dict(problem.headers))
 
 
 def _pass_on(request: Request, error: Exception) -> Any:

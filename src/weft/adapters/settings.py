@@ -54,11 +54,11 @@ class Settings:
             access_log=get("WEFT_ACCESS_LOG", self.access_log),
         )
 
-    def asked(self, value: str | None) -> float | None:
-        """The seconds that the client has asked for, given its header's value."""
-        if not value or self.deadline_header is None:
-            return None
-        return parse_timeout(self.deadline_header, value)
+    def asked(self, header: Callable[[str], str | None]) -> float | None:
+        """The seconds that the client has asked for; `header(name)` is the value of a header, None: it has none."""
+        name = self.deadline_header
+        value = None if name is None else header(name)
+        return None if name is None or value is None else parse_timeout(name, value)
 
 
 def parse_timeout(name: str, value: str) -> float | None:
