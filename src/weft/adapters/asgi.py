@@ -112,7 +112,6 @@ class _Exchange(HostedScope):
 
     def __init__(self, deadline: float | None, asked: float | None, watch: Watch, receive: Receive, send: Send) -> None:
         super().__init__(deadline, asked, watch)
-        self.answered = False  # the answer has begun
         self._complete = False  # it has been handed over to the last byte
         self._receive = receive
         self._send = send

@@ -32,7 +32,12 @@ class RequestScope(Scope):
     Args:
         deadline: seconds from entering; None: no bound.
         asked: seconds that the client will wait, where it has said so: no deadline reaches beyond that.
+
+    Attributes:
+        answered: the answer has begun, where the server tells: it is too late to refuse anything.
     """
+
+    answered = False
 
     def __init__(self, deadline: float | None, asked: float | None = None) -> None:
         super().__init__(runtime(), join="settled", name="request")

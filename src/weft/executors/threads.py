@@ -155,9 +155,9 @@ class ThreadExecutor(ThreadPoolExecutor):
 
     # weft's own door.
 
-    def start(self, work: Work) -> None:
-        """Have one work run; see `start_many`."""
-        self._pool.start((work,), bounded=True)
+    def start(self, work: Work, *, bounded: bool = True) -> None:
+        """Have one work run; see `start_many`. Unbounded, it is never refused for want of room."""
+        self._pool.start((work,), bounded=bounded)
 
     def start_many(self, works: Sequence[Work]) -> None:
         """Have works run: all of them or, where this raises, none. One round of the lock and one wake-up.

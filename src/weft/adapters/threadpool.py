@@ -1,0 +1,128 @@
+"""The threads of FastAPI and Starlette, taken over: plain endpoints run on weft's executor.
+
+```python
+from weft.adapters.threadpool import adopt
+
+weft.configure(threads=200)
+adopt()
+```
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any
+
+import anyio.lowlevel
+import anyio.to_thread
+
+from weft.adapters.request import RequestScope
+from weft.errors import WeftError
+from weft.executors.loop import running_loop
+from weft.executors.work import Work
+from weft.runtime.process import refuse_green_threads, runtime
+from weft.scopes.current import current
+
+__all__ = ["adopt"]
+
+
+def adopt() -> None:
+    """Have `anyio.to_thread.run_sync`, and so all that Starlette and FastAPI run on threads, use weft's threads.
+
+    These are plain endpoints and dependencies, background tasks, file answers and uploads. By default they share 40
+    threads, and whoever comes when these are busy waits in a queue without a bound. On weft's executor there are as
+    many threads as `weft.configure(threads=...)` says, a full queue is answered 503, the calls of one request do not
+    hold up those of others, and one that is stuck when its request is cut short gives its slot back. What a request
+    starts once its answer has begun, a background task above all, is never refused.
+
+    Once for the process, before or after the app is made; a second time does nothing. Calls with a limiter of their
+    own or with `abandon_on_cancel`, and those under trio, stay with anyio, as does code that took the name `run_sync`
+    out of anyio's module before. `anyio.from_thread` works in these threads as in anyio's own.
+
+    Raises:
+        WeftError: this anyio is too old, or so new that weft does not know its threads; or gevent or eventlet has
+            patched this process.
+    """
+    refuse_green_threads()
+    original = anyio.to_thread.run_sync
+    if not isinstance(original, _RunSync):
+        anyio.to_thread.run_sync = _RunSync(original)  # type: ignore[assignment]  # it is called in the same way
+
+
+class _RunSync:
+    """What stands in the place of `anyio.to_thread.run_sync`."""
+
+    def __init__(self, original: Callable[..., Any]) -> None:
+        self._original = original
+        self._inside = _inside()
+
+    async def __call__(self, func: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """See `anyio.to_thread.run_sync`."""
+        if any(options.values()) or running_loop() is None:
+            return await self._original(func, *args, **options)
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        with anyio.CancelScope(shield=True) as shield:  # as anyio's own: what runs on a thread cannot be stopped
+            context = copy_context()
+            return await _on_thread(partial(self._inside(shield, context), func, *args), context, _name(func))
+
+
+async def _on_thread(call: Callable[[], Any], context: Context, label: str) -> Any:
+    request = current.get()
+    home = runtime().running()
+    ended: asyncio.Future[None] = home.loop.create_future()
+    done = partial(home.post_if_open, _end, ended)
+    work = Work(call, (), {}, done, context=context, owner=request, label=label)
+    threads = runtime().threads
+    threads.start(work, bounded=not (isinstance(request, RequestScope) and request.answered))
+    try:
+        await ended
+    except asyncio.CancelledError:
+        threads.cancel(work)
+        raise
+    if work.error is not None:
+        raise work.error
+    return work.value
+
+
+def _end(ended: "asyncio.Future[None]", _: Work) -> None:
+    if not ended.done():
+        ended.set_result(None)
+
+
+def _name(func: Callable[..., Any]) -> str:
+    return getattr(getattr(func, "func", func), "__qualname__", "")  # Starlette wraps endpoints in `partial`
+
+
+def _inside() -> Callable[[anyio.CancelScope, Context], Callable[..., Any]]:
+    """What makes `anyio.from_thread` work in a thread that is not anyio's own; anyio has no public name for it."""
+    try:
+        from anyio._core._eventloop import (  # noqa: PLC0415 - private: looked for where its absence can be told
+            claim_worker_thread,
+            get_async_backend,
+            set_current_async_library,
+            threadlocals,
+        )
+    except ImportError as error:
+        raise WeftError(
+            "weft does not know the threads of this version of anyio: install anyio 4.12 or newer or, "
+            "if it is newer, leave adopt() out until weft follows"
+        ) from error
+    backend = get_async_backend("asyncio")
+
+    def inside(shield: anyio.CancelScope, context: Context) -> Callable[..., Any]:
+        context.run(set_current_async_library, None)  # or `anyio.run` would refuse to work in the thread
+        loop = running_loop()
+        visible = getattr(shield, "_parent_scope", None) or shield  # as anyio: what `check_cancelled` looks at
+
+        def call(func: Callable[..., Any], *args: Any) -> Any:
+            with claim_worker_thread(backend, loop):
+                threadlocals.current_cancel_scope = visible
+                try:
+                    return func(*args)
+                finally:
+                    del threadlocals.current_cancel_scope
+
+        return call
+
+    return inside
