@@ -460,25 +460,42 @@ def test_other_errors_are_left_to_the_server(client_of):
 
 
 def test_a_client_that_is_gone_takes_its_calls_with_it(client_of):
-    """When the app hears from `receive()` that the client has gone, the calls under way are cancelled."""
+    """An app that only waits for its calls need not ask: they are cancelled, and nobody is answered anything."""
     seen = []
 
     async def app(scope, receive, send):
-        async with weft.scope(join="settled") as inner:
-            task = inner.start(asyncio.Event().wait)
-            await receive()
+        async with weft.scope() as inner:
+            seen.append(inner.start(asyncio.Event().wait))
             client.gone.set()
-            assert (await receive())["type"] == "http.disconnect"
-        seen.append(task.outcome)
 
     async def serve():
         nonlocal client
         client = client_of(Weft(app))
-        await client.get()
+        return await client.get()
 
     client = None
-    asyncio.run(serve())
-    assert isinstance(seen[0], weft.Cancelled)
+    answer = asyncio.run(serve())
+    assert isinstance(seen[0].outcome, weft.Cancelled)
+    assert (answer.status, answer.error) == (0, None)
+
+
+def test_other_errors_of_an_app_whose_client_is_gone_are_told(client_of):
+    """What the app raises besides is an error of its own, and left to the server."""
+
+    async def app(scope, receive, send):
+        with pytest.raises(weft.TaskCancelled):
+            async with weft.scope() as inner:
+                inner.start(asyncio.Event().wait)
+                client.gone.set()
+        raise ValueError("x")
+
+    async def serve():
+        nonlocal client
+        client = client_of(Weft(app))
+        return await client.get()
+
+    client = None
+    assert isinstance(asyncio.run(serve()).error, ValueError)
 
 
 def test_a_stream_to_a_client_that_is_gone_is_cancelled(client_of):

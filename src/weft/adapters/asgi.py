@@ -12,12 +12,14 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from weft.adapters.asgi_access import AccessLog, App, Message, Receive, Send
+from weft.adapters.asgi_incoming import Incoming
 from weft.adapters.hosted import HostedScope, Watch, Watches
-from weft.adapters.problem import Problem, noted
+from weft.adapters.problem import Problem, noted, of_cancellation
 from weft.adapters.request import weft_deadline
 from weft.adapters.settings import DEADLINE_HEADER, Settings, parse_timeout, prepare
 from weft.http.pool import aclose
 from weft.logs.access import Format
+from weft.scopes.core import Core
 
 __all__ = ["AccessLog", "Weft", "weft_deadline"]
 
@@ -40,10 +42,10 @@ class Weft:
     comes after. As a wrapper around a whole Starlette or FastAPI app, weft would only see them after Starlette had
     answered 500: use `add_middleware` there.
 
-    A client that goes away is noticed when the app, or its framework, asks for it by `receive()` (ASGI has no other
-    way); then the calls under way are cancelled. Websockets get a scope without a deadline. When the server shuts the
-    app down, after the app's own shutdown, weft closes the connections of `weft.http` on the server's loop; threads,
-    processes and the rest end with the process, as `weft.close` says.
+    A client that goes away is noticed as soon as the request has calls under way, and its body has been read: they are
+    cancelled, and what comes of that is answered to nobody and is no error of the app. Websockets get a scope without
+    a deadline. When the server shuts the app down, after the app's own shutdown, weft closes the connections of
+    `weft.http` on the server's loop; threads, processes and the rest end with the process, as `weft.close` says.
 
     Args:
         app: the ASGI app inside.
@@ -80,8 +82,8 @@ class Weft:
         if kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
-            with _Exchange(None, None, self._watches.here(), receive, send) as exchange:
-                await self.app(scope, exchange.receive, send)
+            with HostedScope(None, None, self._watches.here()) as exchange:
+                await self.app(scope, Incoming(receive, (), exchange.cancel).receive, send)
         elif kind == "lifespan":
             await self.app(scope, receive, _closing(send))
         else:
@@ -89,15 +91,20 @@ class Weft:
 
     async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         settings = self._settings
-        exchange = _Exchange(settings.deadline, self._asked(scope), self._watches.here(), receive, send)
+        exchange = _Exchange(settings.deadline, self._asked(scope), self._watches.here(), send)
+        incoming = exchange.incoming = Incoming(receive, scope["headers"], exchange.abandon)
         try:
             with exchange:
-                await self.app(scope, exchange.receive, exchange.send)
+                await self.app(scope, incoming.receive, exchange.send)
         except Exception as error:
+            if exchange.abandoned and of_cancellation(error):
+                return
             problem = None if exchange.answered else noted(error, scope.get("method"), scope.get("path"))
             if problem is None:
                 raise
             await _answer(problem, send)
+        finally:
+            incoming.close()
 
     def _asked(self, scope: MutableMapping[str, Any]) -> float | None:
         wanted = self._header
@@ -108,20 +115,24 @@ class Weft:
 
 
 class _Exchange(HostedScope):
-    """One request and its answer: a scope that watches what the app receives and sends."""
+    """One request and its answer: a scope that watches what the app sends, and whether its client is still there."""
 
-    def __init__(self, deadline: float | None, asked: float | None, watch: Watch, receive: Receive, send: Send) -> None:
+    incoming: Incoming
+
+    def __init__(self, deadline: float | None, asked: float | None, watch: Watch, send: Send) -> None:
         super().__init__(deadline, asked, watch)
-        self._complete = False  # it has been handed over to the last byte
-        self._receive = receive
+        self.abandoned = False  # the client has gone away before its answer was complete
+        self._complete = False  # the answer has been handed over to the last byte
         self._send = send
 
-    async def receive(self) -> Message:
-        """The server's `receive`; a client that has gone away takes the calls under way with it."""
-        message = await self._receive()
-        if message["type"] in {"http.disconnect", "websocket.disconnect"} and not self._complete:
-            self.cancel()
-        return message
+    @property
+    def core(self) -> Core:
+        """As of any scope; with the first calls we begin to listen for the client."""
+        first = self._core is None
+        core = super().core
+        if first:
+            core.loop.post(self._listen)
+        return core
 
     async def send(self, message: Message) -> None:
         """The server's `send`; with the last byte the deadline is lifted."""
@@ -130,6 +141,16 @@ class _Exchange(HostedScope):
             self._complete = True
             self.lift()
         await self._send(message)
+
+    def abandon(self) -> None:
+        """The client has gone away: the calls under way go, too."""
+        if not self._complete:
+            self.abandoned = True
+            self.cancel()
+
+    def _listen(self) -> None:
+        if not (self._complete or self.over):
+            self.incoming.listen()
 
 
 async def _answer(problem: Problem, send: Send) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from weft.errors import DeadlineExceeded, Overloaded
+from weft.errors import DeadlineExceeded, Overloaded, TaskCancelled
 
-__all__ = ["KINDS", "Problem", "noted", "problem_of"]
+__all__ = ["KINDS", "Problem", "noted", "of_cancellation", "problem_of"]
 
 log = logging.getLogger("weft.adapters")
 
@@ -75,6 +75,11 @@ def noted(error: BaseException, method: str | None, path: str | None) -> Problem
     if problem is not None:
         log.info("%s %s is answered %d: %s", method, path, problem.status, error)
     return problem
+
+
+def of_cancellation(error: BaseException) -> bool:
+    """Whether an error, or everything in a group, says that a call was cancelled, and nothing else. Pure."""
+    return all(isinstance(leaf, TaskCancelled) for leaf in _leaves(error))
 
 
 def _too_much(refused: list[Overloaded]) -> Problem:
