@@ -71,7 +71,7 @@ def fanned(request):
     return fan(request.GET["path"], int(request.GET.get("count", 20))), answered
 
 
-@weft_deadline(0.5)
+@weft_deadline(0.2)
 @view
 def late(_request):
     return fan("/silence", 1), answered

@@ -36,7 +36,7 @@ def fanned_on_a_thread(path: str, count: int = 20):
 
 
 @app.get("/late")
-@weft_deadline(0.5)
+@weft_deadline(0.2)
 async def late():
     return {"answered": len(await fan("/silence", 1))}
 

@@ -22,7 +22,7 @@ def fanned():
 
 
 @app.get("/late")
-@weft_deadline(0.5)
+@weft_deadline(0.2)
 def late():
     return {"answered": len(fan("/silence", 1).result())}
 

@@ -24,7 +24,7 @@ async def fanned(request):
 
 
 @app.get("/late")
-@weft_deadline(0.5)
+@weft_deadline(0.2)
 async def late(_request):
     return json({"answered": len(await fan("/silence", 1))})
 
