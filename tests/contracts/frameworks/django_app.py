@@ -23,7 +23,6 @@ settings.configure(
     ROOT_URLCONF=__name__,
     SECRET_KEY="of the contract",
     WEFT_DEADLINE=20.0,
-    WEFT_THREADS=64,
 )
 ASYNC = "ASYNC" in os.environ
 user_of_request = ContextVar("user_of_request", default="nobody")

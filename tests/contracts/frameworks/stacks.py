@@ -29,6 +29,8 @@ class Stack:
         at_once: requests that it can work on at the same time.
         tells: it tells of a client that goes away.
         drains: at SIGTERM it ends the requests under way.
+        stop: a path that ends the server, where SIGTERM does not do so reliably: Sanic is deaf to one that comes soon
+            after its start.
     """
 
     words: tuple[str, ...]
@@ -36,6 +38,7 @@ class Stack:
     at_once: int = 1000
     tells: bool = True
     drains: bool = True
+    stop: str = ""
 
 
 def wsgi(*words, **options):
@@ -51,7 +54,7 @@ STACKS = {
     "FastAPI on weft's threads, uvicorn": Stack((*UVICORN, "fastapi_app:app"), (("ADOPT", "1"),)),
     "FastAPI, hypercorn": Stack((*HYPERCORN, "fastapi_app:app")),
     "FastAPI, granian": Stack((*GRANIAN, "fastapi_app:app")),
-    "Sanic, its worker": Stack(("sanic_app.py", "PORT")),
+    "Sanic, its worker": Stack(("sanic_app.py", "PORT"), stop="/stop"),
     "Sanic, one process": Stack(("sanic_app.py", "PORT", "single")),
     "Django, gunicorn": wsgi(*GUNICORN, "--threads", "50", "django_app:application", at_once=50),
     "Django, uvicorn": Stack((*UVICORN, "django_app:application"), ASYNC),
@@ -108,9 +111,12 @@ class Site:
         connection.sendall(data)
         return connection
 
-    def kill(self, pid):
-        """Kill a worker."""
-        os.kill(pid, signal.SIGKILL)
+    def end(self):
+        """Tell the server to end, and return at once."""
+        if self.stack.stop:
+            self.get(self.stack.stop)
+        else:
+            os.kill(self.server.pid, signal.SIGTERM)
 
     def settled(self):
         """What the server holds once it has nothing to do, and holds no more than a moment before."""

@@ -14,6 +14,7 @@ from weft.runtime.process import runtime
 
 UPSTREAM = os.environ["UPSTREAM"]
 PADDING = "x" * 65_536
+VERSION = 1  # the tests of reloads change it
 
 STARTED = os.getpid()
 used_before_fork = None
@@ -78,6 +79,7 @@ def debug():
         tasks = 0
     return {
         "pid": os.getpid(),
+        "version": VERSION,
         "fresh": runtime() is not used_before_fork,
         "forked": os.getpid() != STARTED,
         "fds": len(list(Path("/proc/self/fd").iterdir())),
