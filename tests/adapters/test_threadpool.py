@@ -40,6 +40,10 @@ async def get_many(client_of, app, *paths):
     return await asyncio.gather(*(client_of(app).get(path) for path in paths))
 
 
+def waiting():
+    return sum(limit.queued for limit in weft.statistics().limits if limit.name == "threadpool")
+
+
 async def until(condition):
     while not condition():
         await asyncio.sleep(0)
@@ -99,7 +103,7 @@ def test_a_full_queue_is_answered_503(client_of, api):
 
     async def main():
         taken = [asyncio.create_task(client_of(api).get()) for _ in range(2)]
-        await until(lambda: runtime().threads.statistics().queued == 1)
+        await until(lambda: waiting() == 1)
         refused = await client_of(api).get()
         gate.set()
         return refused, await asyncio.gather(*taken)
@@ -108,6 +112,15 @@ def test_a_full_queue_is_answered_503(client_of, api):
     assert refused.status == 503
     assert "retry-after" in refused.headers
     assert [answer.body for answer in taken] == [b"true", b"true"]
+
+
+def test_endpoints_that_wait_for_calls_count_as_well(client_of, api):
+    """Workers that wait for weft's calls lend their slots to them, and not to further endpoints: threads stay few."""
+    weft.configure(threads=3)
+    api.add_api_route("/", lambda: weft.run(asyncio.sleep, 0.001))
+    answers = asyncio.run(get_many(client_of, api, *["/"] * 50))
+    assert {answer.status for answer in answers} == {200}
+    assert runtime().threads.statistics().spawned <= 2 * 3  # three that wait, three awake
 
 
 def test_what_comes_after_the_answer_is_never_refused(client_of, api):
@@ -123,9 +136,9 @@ def test_what_comes_after_the_answer_is_never_refused(client_of, api):
 
     async def main():
         full = [asyncio.create_task(client_of(api).get("/full")) for _ in range(2)]
-        await until(lambda: runtime().threads.statistics().queued == 1)
+        await until(lambda: waiting() == 1)
         promised = asyncio.create_task(client_of(api).get("/promise"))
-        await until(lambda: runtime().threads.statistics().queued == 2)
+        await until(lambda: runtime().threads.statistics().queued == 1)
         gate.set()
         return await asyncio.gather(promised, *full)
 

@@ -9,6 +9,7 @@ adopt()
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
@@ -18,23 +19,29 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from weft.adapters.request import RequestScope
-from weft.errors import WeftError
+from weft.calls.limits import Limit
+from weft.errors import InvalidCall, WeftError
 from weft.executors.loop import running_loop
+from weft.executors.sizing import thread_workers
 from weft.executors.work import Work
 from weft.runtime.process import refuse_green_threads, runtime
 from weft.scopes.current import current
 
 __all__ = ["adopt"]
 
+_LIMIT = "threadpool"
+
 
 def adopt() -> None:
     """Have `anyio.to_thread.run_sync`, and so all that Starlette and FastAPI run on threads, use weft's threads.
 
     These are plain endpoints and dependencies, background tasks, file answers and uploads. By default they share 40
-    threads, and whoever comes when these are busy waits in a queue without a bound. On weft's executor there are as
-    many threads as `weft.configure(threads=...)` says, a full queue is answered 503, the calls of one request do not
-    hold up those of others, and one that is stuck when its request is cut short gives its slot back. What a request
-    starts once its answer has begun, a background task above all, is never refused.
+    threads, and whoever comes when these are busy waits in a queue without a bound. On weft's executor as many run at
+    once as `weft.configure(threads=...)` says, those that wait for weft's own calls included; a full queue is answered
+    503, the calls of one request do not hold up those of others, and one that is stuck when its request is cut short
+    gives its slot back. What a request starts once its answer has begun, a background task above all, is never refused.
+    The limit is called "threadpool", in `weft.statistics()` and for those who want another size than that of the
+    executor: `weft.limit("threadpool", 100)`.
 
     Once for the process, before or after the app is made; a second time does nothing. Calls with a limiter of their
     own or with `abandon_on_cancel`, and those under trio, stay with anyio, as does code that took the name `run_sync`
@@ -69,20 +76,44 @@ class _RunSync:
 
 async def _on_thread(call: Callable[[], Any], context: Context, label: str) -> Any:
     request = current.get()
+    refusable = not (isinstance(request, RequestScope) and request.answered)
     home = runtime().running()
-    ended: asyncio.Future[None] = home.loop.create_future()
-    done = partial(home.post_if_open, _end, ended)
-    work = Work(call, (), {}, done, context=context, owner=request, label=label)
+    limit = _limit()
+    inside = limit.enter_nowait()
+    if not inside and refusable:
+        await limit.enter(home, request, math.inf)
+        inside = True
+    try:
+        ended: asyncio.Future[None] = home.loop.create_future()
+        done = partial(home.post_if_open, _end, ended)
+        work = Work(call, (), {}, done, context=context, owner=request, label=label)
+        await _run(work, ended, bounded=refusable)
+    finally:
+        if inside:
+            limit.leave()
+    if work.error is not None:
+        raise work.error
+    return work.value
+
+
+async def _run(work: Work, ended: "asyncio.Future[None]", *, bounded: bool) -> None:
     threads = runtime().threads
-    threads.start(work, bounded=not (isinstance(request, RequestScope) and request.answered))
+    threads.start(work, bounded=bounded)
     try:
         await ended
     except asyncio.CancelledError:
         threads.cancel(work)
         raise
-    if work.error is not None:
-        raise work.error
-    return work.value
+
+
+def _limit() -> Limit:
+    # Workers that wait for weft's calls lend their slots, so that the executor alone would not bound their number.
+    here = runtime()
+    try:
+        return here.limits.named(_LIMIT)
+    except InvalidCall:
+        config = here.config
+        return here.limits.define(_LIMIT, config.threads or thread_workers(), waiting=config.thread_queue)
 
 
 def _end(ended: "asyncio.Future[None]", _: Work) -> None:

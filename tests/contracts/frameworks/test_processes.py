@@ -194,3 +194,31 @@ async def until(condition):
     async with asyncio.timeout(SOON):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+# -- crowds
+
+
+CROWDED = {
+    "Flask, gunicorn": (STACKS["Flask, gunicorn gthread"], "/fan"),
+    "Django, gunicorn": (STACKS["Django, gunicorn"], "/fan"),
+    "FastAPI on weft's threads, uvicorn": (STACKS["FastAPI on weft's threads, uvicorn"], "/plain-fan"),
+}
+
+
+@pytest.mark.parametrize(("stack", "path"), CROWDED.values(), ids=CROWDED)
+def test_two_thousand_clients_on_fifty_threads(serve, stack, path):
+    """Each is answered, refused with 503 or cut off within its deadline, on threads of a bounded number."""
+    with serve(stack) as site:
+        answered(site, 50)
+        before = site.settled()
+        began = time.monotonic()
+        statuses = [answer.status for answer in site.get_many(f"{path}?path=/delay/0.02&count=1", 2000)]
+        assert time.monotonic() - began < 20
+        assert len(statuses) == 2000
+        assert set(statuses) <= {0, 200, 503}
+        assert statuses.count(200) > 1000
+        after = site.settled()
+        assert after["threads"] <= 100 + 10
+        assert after["fds"] <= before["fds"] + 100
+        answered(site, 50)
