@@ -18,8 +18,8 @@ ROUNDS, TURNS, SECONDS, CLIENTS = 3, 8, 1.5, 4
 def run():
     report = Report(
         "adapter_cost",
-        "A view that does nothing, on one CPU, 4 clients: requests per second with weft's adapter against without. Both "
-        "servers stand side by side and are asked in turn; the ratio is the median over 24 pairs of turns.",
+        "A view that does nothing, on one CPU, 4 clients: requests per second with weft's adapter against without. "
+        "Both servers stand side by side and are asked in turn; the ratio is the median over 24 pairs of turns.",
     )
     for framework, words in SERVERS.items():
         pairs = [pair for _ in range(ROUNDS) for pair in one_round(framework, words)]

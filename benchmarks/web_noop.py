@@ -49,7 +49,10 @@ def django_app():
 
     settings.configure(
         ALLOWED_HOSTS=["*"],
-        MIDDLEWARE=["weft.adapters.django.Weft"] if ADAPTER else [],
+        MIDDLEWARE=[
+            *(["weft.adapters.django.Weft"] if ADAPTER else []),
+            "django.middleware.common.CommonMiddleware",  # tells the answer's length
+        ],
         ROOT_URLCONF=(path("noop", lambda _request: JsonResponse({})),),
         SECRET_KEY="of the benchmark",
     )
