@@ -8,8 +8,8 @@ app = Weft(app, deadline=10.0)                # any ASGI app
 ```
 """
 
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Awaitable, MutableMapping
+from typing import Any, TypeAlias
 
 from weft.adapters.asgi_access import AccessLog, App, Message, Receive, Send
 from weft.adapters.asgi_incoming import Incoming
@@ -22,6 +22,8 @@ from weft.logs.access import Format
 from weft.scopes.core import Core
 
 __all__ = ["AccessLog", "Weft", "weft_deadline"]
+
+Connection: TypeAlias = tuple[MutableMapping[str, Any], Receive, Send]
 
 _BODIES = {"http.response.body", "http.response.pathsend"}  # the latter is a whole file
 
@@ -67,7 +69,7 @@ class Weft:
         access_log: Format | None = None,
     ) -> None:
         self.app = app
-        self._serve: App = self._connection if access_log is None else AccessLog(self._connection, access_log)
+        self._logged: App | None = None if access_log is None else AccessLog(self._connection, access_log)
         self._settings = Settings(deadline, deadline_header, access_log)
         self._header = None if deadline_header is None else deadline_header.lower().encode("latin-1")
         self._watches = Watches()
@@ -75,7 +77,10 @@ class Weft:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        await self._serve(scope, receive, send)
+        if self._logged is not None:
+            await self._logged(scope, receive, send)
+        else:
+            await self._connection(scope, receive, send)
 
     async def _connection(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -90,12 +95,10 @@ class Weft:
             await self.app(scope, receive, send)
 
     async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        settings = self._settings
-        exchange = _Exchange(settings.deadline, self._asked(scope), self._watches.here(), send)
-        incoming = exchange.incoming = Incoming(receive, scope["headers"], exchange.abandon)
+        exchange = _Exchange(self._settings.deadline, self._asked(scope), self._watches.here(), (scope, receive, send))
         try:
             with exchange:
-                await self.app(scope, incoming.receive, exchange.send)
+                await self.app(scope, exchange.receive, exchange.send)
         except Exception as error:
             if exchange.abandoned and of_cancellation(error):
                 return
@@ -104,7 +107,7 @@ class Weft:
                 raise
             await _answer(problem, send)
         finally:
-            incoming.close()
+            exchange.close()
 
     def _asked(self, scope: MutableMapping[str, Any]) -> float | None:
         wanted = self._header
@@ -117,13 +120,13 @@ class Weft:
 class _Exchange(HostedScope):
     """One request and its answer: a scope that watches what the app sends, and whether its client is still there."""
 
-    incoming: Incoming
+    abandoned = False  # the client has gone away before its answer was complete
+    _complete = False  # the answer has been handed over to the last byte
+    _incoming: Incoming | None = None  # most requests have no body that anybody asks for
 
-    def __init__(self, deadline: float | None, asked: float | None, watch: Watch, send: Send) -> None:
+    def __init__(self, deadline: float | None, asked: float | None, watch: Watch, connection: Connection) -> None:
         super().__init__(deadline, asked, watch)
-        self.abandoned = False  # the client has gone away before its answer was complete
-        self._complete = False  # the answer has been handed over to the last byte
-        self._send = send
+        self._scope, self._receive, self._send = connection
 
     @property
     def core(self) -> Core:
@@ -134,23 +137,38 @@ class _Exchange(HostedScope):
             core.loop.post(self._listen)
         return core
 
-    async def send(self, message: Message) -> None:
+    def receive(self) -> Awaitable[Message]:
+        """The server's `receive`."""
+        return self._read().receive()
+
+    def send(self, message: Message) -> Awaitable[None]:
         """The server's `send`; with the last byte the deadline is lifted."""
         self.answered = True
         if message["type"] in _BODIES and not message.get("more_body", False):
             self._complete = True
             self.lift()
-        await self._send(message)
+        return self._send(message)
 
-    def abandon(self) -> None:
-        """The client has gone away: the calls under way go, too."""
-        if not self._complete:
-            self.abandoned = True
-            self.cancel()
+    def close(self) -> None:
+        """Listen no longer."""
+        if self._incoming is not None:
+            self._incoming.close()
+            self._incoming = None  # the two hold one another
+
+    def _read(self) -> Incoming:
+        incoming = self._incoming
+        if incoming is None:
+            incoming = self._incoming = Incoming(self._receive, self._scope["headers"], self._abandon)
+        return incoming
 
     def _listen(self) -> None:
         if not (self._complete or self.over):
-            self.incoming.listen()
+            self._read().listen()
+
+    def _abandon(self) -> None:
+        if not self._complete:
+            self.abandoned = True
+            self.cancel()
 
 
 async def _answer(problem: Problem, send: Send) -> None:

@@ -14,6 +14,7 @@ from weft.outcome import Cancelled
 from weft.runtime.process import runtime
 from weft.scopes.core import Core
 from weft.scopes.current import current
+from weft.scopes.join import as_join
 from weft.scopes.scope import Scope
 
 __all__ = ["RequestScope", "weft_deadline"]
@@ -39,18 +40,24 @@ class RequestScope(Scope):
 
     answered = False
 
+    # All requests alike, so that they stand here: most use nothing of weft, and pay for what `__init__` does.
+    name = "request"
+    _ambient = True
+    _join = as_join("settled")
+    _allowed: float | None = None
+    _outer: float | None = None
+    _attached: Token[Mapping[str, Any] | None] | None = None
+
     def __init__(self, deadline: float | None, asked: float | None = None) -> None:
-        super().__init__(runtime(), join="settled", name="request")
+        self._places = runtime()
+        self._tasks = []
         self._granted = deadline
         self._asked = asked
-        self._began = 0.0
-        self._outer: float | None = None
-        self._attached: Token[Mapping[str, Any] | None] | None = None
 
     def open(self, loop: LoopExecutor | None) -> None:
         """Begin: every scope opened from here on, in this context and its copies, is inside this one."""
         left_over = current.get()
-        if isinstance(left_over, RequestScope) and left_over.over:
+        if left_over is not None and isinstance(left_over, RequestScope) and left_over.over:
             current.set(None)  # a thread of the server that did not see its last request's end
             detach(left_over._attached)  # noqa: SLF001 - of this class
         super().open(loop)
@@ -81,8 +88,8 @@ class RequestScope(Scope):
 
     def lift(self) -> None:
         """Take the bound away, the client's own as well: it has its answer. Any thread."""
-        self._asked = None
-        RequestScope.allow(self, None)
+        self._asked = self._allowed = None
+        self._deadline = self._outer
 
     @property
     def core(self) -> Core:

@@ -4,7 +4,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
@@ -36,14 +36,17 @@ def bound(**new: Any) -> Iterator[None]:
 
 def attach(**new: Any) -> Token[Mapping[str, Any] | None]:
     """Begin what `detach` ends: `bound` for what is no block, such as a request and its answer. (For adapters.)"""
-    return _bound.set({**(_bound.get() or {}), **new})
+    before = _bound.get()
+    return _bound.set({**(before or {}), **new} if new else before)
 
 
 def detach(token: Token[Mapping[str, Any] | None] | None) -> None:
     """Take away all fields that were added since; in another context than that of `attach` there are none to take."""
     if token is not None:
-        with suppress(ValueError, RuntimeError):  # of another context; used in that of which this is a copy
+        try:  # noqa: SIM105 - each request comes here, and the context manager would cost more than the rest
             _bound.reset(token)
+        except (ValueError, RuntimeError):
+            pass  # of another context; used in that of which this is a copy
 
 
 def fields() -> Mapping[str, Any] | None:

@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from contextvars import Token, copy_context
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
@@ -60,6 +59,17 @@ class Scope:
         DeadlineExceeded: the calls were late, and the join is strict; or the block itself was, where it is async.
     """
 
+    # What a scope begins with stands here and not in `__init__`: most requests open one that nothing is started in.
+    loop: LoopExecutor | None = None  # None: the runtime's own, when it is needed
+    _deadline: float | None = None
+    _parent: Bounded | None = None
+    _core: Core | None = None
+    _token: Token[Bounded | None] | None = None
+    _tally: Tally | None = None
+    _body: Body | None = None
+    _entered = False
+    _left = False
+
     def __init__(
         self,
         places: Places,
@@ -74,16 +84,7 @@ class Scope:
         self._places = places
         self._allowed = None if deadline is None else seconds("deadline", deadline)
         self._join = as_join(join)
-        self._deadline: float | None = None
-        self._parent: Bounded | None = None
-        self.loop: LoopExecutor | None = None  # None: the runtime's own, when it is needed
-        self._core: Core | None = None
-        self._token: Token[Bounded | None] | None = None
-        self._tally: Tally | None = None
         self._tasks: list[Task[Any]] = []
-        self._body: Body | None = None
-        self._entered = False
-        self._left = False
 
     # -- what may be asked
 
@@ -186,10 +187,11 @@ class Scope:
         if self._entered:
             raise ScopeClosed("this scope has been entered already: make a new one with weft.scope()")
         outer = self._parent = current.get()
-        limits = [] if outer is None or outer.deadline is None else [outer.deadline]
+        until = None if outer is None else outer.deadline
         if self._allowed is not None:
-            limits.append(now() + self._allowed)
-        self._deadline = min(limits, default=None)
+            own = now() + self._allowed
+            until = own if until is None else min(until, own)
+        self._deadline = until
         self.loop = loop or (None if self._around is None else self._around.loop)
         self._tally = tallying.get()
         self._entered = True
@@ -257,8 +259,10 @@ class Scope:
 
     def _step_out(self) -> None:
         if self._token is not None:
-            with suppress(ValueError):  # left in another context than it was entered in, as generators can be
+            try:  # noqa: SIM105 - each request comes here, and the context manager would cost as much as the rest
                 current.reset(self._token)
+            except ValueError:
+                pass  # left in another context than it was entered in, as generators can be
 
     def _raise_conclusion(self, core: Core, *, in_time: bool) -> None:
         failures = core.failures if in_time else [TimedOut(self._allowed)]
