@@ -274,7 +274,7 @@ def test_a_request_that_is_cancelled_takes_its_calls_along(step):
             scope.start(call)
 
     async def main():
-        task = asyncio.create_task(Weft(view)(mock.Mock(headers={})))
+        task = asyncio.create_task(Weft(view)(mock.Mock(META={})))
         for _ in range(10):
             await asyncio.sleep(0)
         task.cancel()

@@ -83,7 +83,7 @@ class Weft:
         return _answer(request, exception)
 
     def _serve(self, request: Any) -> Any:
-        scope = RequestScope(self._settings.deadline, self._settings.asked(request.headers.get))
+        scope = RequestScope(self._settings.deadline, self._settings.asked_in(request.META))
         scope.open(None)
         try:
             return self._get_response(request)
@@ -93,7 +93,7 @@ class Weft:
     async def _serve_async(self, request: Any) -> Any:
         settings = self._settings
         try:
-            with HostedScope(settings.deadline, settings.asked(request.headers.get), self._watches.here()):
+            with HostedScope(settings.deadline, settings.asked_in(request.META), self._watches.here()):
                 return await self._get_response(request)
         except DeadlineExceeded as error:
             return _answer(request, error)

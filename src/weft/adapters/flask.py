@@ -15,16 +15,11 @@ from flask import Flask, Response, got_request_exception, request
 
 from weft.adapters.problem import KINDS, noted
 from weft.adapters.request import RequestScope, weft_deadline
-from weft.adapters.settings import DEADLINE_HEADER, Settings, configure_runtime, parse_timeout, prepare
+from weft.adapters.settings import DEADLINE_HEADER, Settings, configure_runtime, prepare
 from weft.adapters.wsgi import RECORDING, AccessLog
 from weft.logs.access import Format
 
 __all__ = ["Weft", "weft_deadline"]
-
-_HERE = "weft_scope"
-
-# From Flask 3.2 on, the request context and the app context are one.
-_context: Any = vars(flask.globals).get("request_ctx", flask.globals.app_ctx)
 
 
 class Weft:
@@ -78,28 +73,21 @@ class Weft:
         app.config["WEFT_DEADLINE_HEADER"] = settings.deadline_header
         app.config["WEFT_ACCESS_LOG"] = settings.access_log
         configure_runtime(app.config.get)
-        _log_access(app, settings.access_log)
         prepare()
-        app.before_request(partial(_enter, app))
-        app.teardown_request(_leave)
+        app.wsgi_app = partial(_serve, settings, app.wsgi_app)  # type: ignore[method-assign]  # as Flask's manual has it
+        _log_access(app, settings.access_log)
         for kind in KINDS:
             if kind not in app.error_handler_spec[None][None]:
                 app.register_error_handler(kind, _answer)
 
 
-def _enter(app: Flask) -> None:
-    config = app.config
-    name = config["WEFT_DEADLINE_HEADER"]
-    value = None if name is None else request.headers.get(name)
-    scope = RequestScope(config["WEFT_DEADLINE"], parse_timeout(name, value) if value else None)
-    # Kept with this context and not in `g`, which the copies made by `copy_current_request_context` share.
-    setattr(_context, _HERE, scope)
+def _serve(settings: Settings, wsgi_app: Any, environ: dict[str, Any], start_response: Any) -> Any:
+    # Around Flask's contexts: hooks for each request would cost as much again, and would not see its teardown.
+    scope = RequestScope(settings.deadline, settings.asked_in(environ))
     scope.open(None)
-
-
-def _leave(_error: BaseException | None) -> None:
-    scope = getattr(_context, _HERE, None)
-    if scope is not None:
+    try:
+        return wsgi_app(environ, start_response)
+    finally:
         scope.end()
 
 

@@ -1,8 +1,9 @@
 """What an adapter is told, by its arguments or by the settings of its framework; one shape for all frameworks."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Self
 
 from weft.calls.call import seconds
@@ -59,6 +60,17 @@ class Settings:
         name = self.deadline_header
         value = None if name is None else header(name)
         return None if name is None or value is None else parse_timeout(name, value)
+
+    def asked_in(self, environ: Mapping[str, Any]) -> float | None:
+        """The same, of a WSGI environment (PEP 3333) or Django's `META`: frameworks' own lookups cost several times."""
+        name = self.deadline_header
+        value = None if name is None else environ.get(_environ_key(name))
+        return None if name is None or value is None else parse_timeout(name, value)
+
+
+@cache
+def _environ_key(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")
 
 
 def parse_timeout(name: str, value: str) -> float | None:
