@@ -538,6 +538,44 @@ def test_an_exit_without_shutdown_lets_calls_end(tmp_path):
     assert marker.exists()
 
 
+@pytest.mark.parametrize("daemon", [False, True], ids=["not daemonic", "daemonic"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("executor", ["processes.ProcessExecutor", "threads.ThreadExecutor"])
+def test_children_of_multiprocessing_run_calls_and_end(tmp_path, executor, method, daemon):
+    """They leave without `atexit`, and daemonic ones (as Sanic's workers are) may have no children: no matter."""
+    room, name = executor.split(".")
+    marker = tmp_path / "marker"
+    body = f"""
+from multiprocessing import get_context
+from weft.executors.{room} import {name}
+child = get_context({method!r}).Process(
+    target=deeds.leave_a_call_behind, args=({name}, {str(marker)!r}), daemon={daemon}
+)
+child.start()
+child.join(30)
+sys.exit(child.exitcode)
+"""
+    ended = run(tmp_path, body)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert marker.exists()
+
+
+def test_a_process_that_could_not_be_started_fails_its_call_alone(monkeypatch):
+    """The system allows no further process: the call fails with its error, the executor goes on, and ends in order."""
+
+    def refuse(_process):
+        raise BlockingIOError("no more")
+
+    with ProcessExecutor(1) as executor:
+        with monkeypatch.context() as scarce:
+            scarce.setattr(multiprocessing.process.BaseProcess, "start", refuse)
+            assert isinstance(executor.submit(abs, -1).exception(), BlockingIOError)
+        assert executor.submit(abs, -1).result() == 1
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refuse)
+    with ProcessExecutor(1) as executor:
+        assert isinstance(executor.submit(abs, -1).exception(), BlockingIOError)
+
+
 def test_an_exit_never_hangs(tmp_path, pipes):
     """A call without end holds the exit for `exit_grace` seconds and is killed; a warning says so."""
     body = f"""

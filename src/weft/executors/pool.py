@@ -6,7 +6,6 @@ bottom of the stack grow old and retire. Few are woken: a call wakes one worker,
 leaves another wakes the next. (Waking a thread costs 15 to 40 us, taking a call less than 2.)
 """
 
-import atexit
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from weakref import WeakSet
 
 from weft.clock import now
 from weft.errors import Overloaded, TaskCancelled
+from weft.executors.exits import at_exit, mind_exit
 from weft.executors.figures import Settings, ThreadStatistics
 from weft.executors.work import State, Work, refuse
 from weft.executors.worker import Worker, log
@@ -265,6 +265,7 @@ class Pool:
             worker = self.idle.pop()
             worker.resting = False
             return worker
+        mind_exit()
         worker = Worker(self, f"{self.settings.name}-{self.spawned}")
         self.spawned += 1
         self.workers.add(worker)
@@ -363,6 +364,6 @@ def _at_exit() -> None:
             log.warning("%s: the interpreter exits without the calls that still run or wait", pool.settings.name)
 
 
-atexit.register(_at_exit)
+at_exit(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

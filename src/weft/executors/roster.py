@@ -1,6 +1,5 @@
 """The supervisors of a process executor, and the queue they share."""
 
-import atexit
 import multiprocessing
 import os
 import threading
@@ -13,6 +12,7 @@ from weakref import WeakSet
 
 from weft.clock import now
 from weft.errors import Overloaded, TaskCancelled
+from weft.executors.exits import at_exit, mind_exit
 from weft.executors.futures import Call
 from weft.executors.messages import ProcessCrashed
 from weft.executors.supervisor import Supervisor, log
@@ -87,6 +87,7 @@ class Roster:
             for work in works:
                 self.queue.push(work.owner, work)
             recruits = self._recruit()
+            mind_exit()
             self.filled.notify(len(works))
         try:
             for recruit in recruits:
@@ -295,6 +296,6 @@ def _at_exit() -> None:
             roster.join(1.0)
 
 
-atexit.register(_at_exit)
+at_exit(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

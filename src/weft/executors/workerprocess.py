@@ -5,7 +5,8 @@ import multiprocessing
 import multiprocessing.process
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
@@ -59,7 +60,7 @@ class WorkerProcess:
         self._forks = context.get_start_method(allow_none=False) == "fork"
         make: Callable[..., multiprocessing.process.BaseProcess] = context.Process  # type: ignore[attr-defined]
         self._process = make(
-            target=child.main, name=name, args=(*self._theirs, settings.initializer, settings.initargs)
+            target=child.main, name=name, args=(*self._theirs, settings.initializer, settings.initargs), daemon=False
         )
         _open.add(self)
 
@@ -71,7 +72,8 @@ class WorkerProcess:
             Exception: what pickling the initializer raises, where the start method needs that.
         """
         try:
-            self._process.start()
+            with _having_children():
+                self._process.start()
         except BaseException:
             self._hang_up()
             raise
@@ -114,6 +116,8 @@ class WorkerProcess:
 
     def dismiss(self) -> None:
         """Let an idle process end in good order, with its own exit handlers, for 5 seconds. Before `bury`."""
+        if self.pid is None:
+            return
         with contextlib.suppress(OSError):
             self._requests.send_bytes(child.LEAVE)
         self._process.join(PATIENCE)
@@ -162,10 +166,29 @@ def default_context() -> BaseContext:
     return context
 
 
+@contextlib.contextmanager
+def _having_children() -> Iterator[None]:
+    """Let a daemonic process, as Sanic's workers are, have children.
+
+    multiprocessing forbids it, because they would outlive a parent that is killed. Ours end when their pipe does.
+    """
+    with _starting:
+        config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
+        daemonic = config.pop("daemon", None)
+        try:
+            yield
+        finally:
+            if daemonic is not None:
+                config["daemon"] = daemonic
+
+
+_starting = threading.Lock()
 _open: WeakSet[WorkerProcess] = WeakSet()
 
 
 def _after_fork() -> None:
+    global _starting
+    _starting = threading.Lock()
     for process in tuple(_open):
         process.disown()
     _open.clear()

@@ -1,6 +1,5 @@
 """The runtime of this process: made when first asked for, closed at exit, replaced in a forked child."""
 
-import atexit
 import os
 import sys
 import threading
@@ -9,6 +8,7 @@ from typing import Any
 
 from weft.config import Config
 from weft.errors import InvalidCall, WeftError
+from weft.executors.exits import at_exit, mind_exit
 from weft.runtime.runtime import Runtime
 
 __all__ = ["close", "configure", "install", "refuse_green_threads", "runtime"]
@@ -90,6 +90,7 @@ def _make() -> Runtime:
         if _runtime is None:
             refuse_green_threads()
             _runtime = Runtime(_config)
+            mind_exit()
         return _runtime
 
 
@@ -100,6 +101,6 @@ def _forget() -> None:
     _runtime = None
 
 
-atexit.register(close)
+at_exit(close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
