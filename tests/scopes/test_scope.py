@@ -199,6 +199,16 @@ def test_an_inner_scope_never_outlives_the_outer_one():
         assert inner.deadline < outer.deadline
 
 
+@pytest.mark.parametrize("own", [None, 60])
+def test_an_error_tells_the_deadline_that_was_missed(own):
+    """Where an outer deadline comes first, it is its seconds that the outcome and the error tell."""
+    with virtual_clock() as clock, pytest.raises(weft.DeadlineExceeded, match="deadline of 3 s") as caught:  # noqa: SIM117
+        with weft.scope(deadline=3), weft.scope(deadline=own) as inner:
+            late = inner.start(forever)
+            clock.advance(3)
+    assert (late.outcome, caught.value.after) == (TimedOut(3), 3)
+
+
 def test_remaining_tells_any_code_how_much_is_left():
     """Code that knows nothing of the scope can bound its own waits, on threads and on the loop."""
     assert weft.remaining() is None

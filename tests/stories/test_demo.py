@@ -17,7 +17,7 @@ from weft.cli.demo.server import NotStarted, Server, demo_server, free_port
 from weft.cli.main import main
 
 pytestmark = pytest.mark.slow
-BOTH = pytest.mark.parametrize("framework", ["flask", "fastapi"])
+ALL = pytest.mark.parametrize("framework", ["flask", "fastapi", "sanic", "django"])
 WAYS = ["one-by-one", "pool", "weft"]
 
 
@@ -55,7 +55,7 @@ def run(ask, way, urls, deadline=5.0):
 # -- the applications
 
 
-@BOTH
+@ALL
 def test_each_way_tells_how_each_call_went(demo, upstream, framework):
     """Each way streams one line for each call, with its seconds, its phases and its outcome, and the total at last."""
     urls = [upstream.url + path for path in ("/delay/0.2", "/status/500", "/reset", "/garbage", "/endless", "/ok")]
@@ -69,7 +69,7 @@ def test_each_way_tells_how_each_call_went(demo, upstream, framework):
         assert max(call["seconds"] for call in calls) <= total + 0.05
 
 
-@BOTH
+@ALL
 def test_the_deadline_holds_for_weft(demo, upstream, framework):
     """What is not done by the deadline is cut off there, however long the others would wait for it."""
     with demo(framework) as ask:
@@ -78,7 +78,7 @@ def test_the_deadline_holds_for_weft(demo, upstream, framework):
     assert 0.3 <= total < 1.0
 
 
-@BOTH
+@ALL
 def test_no_way_leads_into_the_network_around(demo, upstream, framework):
     """All three ways refuse private addresses, in any spelling, other ports of this machine, and redirects to them."""
     with socket.create_server(("127.0.0.1", 0)) as secret, demo(framework) as ask:
@@ -98,7 +98,7 @@ def test_no_way_leads_into_the_network_around(demo, upstream, framework):
             secret.accept()
 
 
-@BOTH
+@ALL
 def test_impossible_wishes_are_explained(demo, framework):
     """No addresses, too many, too long ones and impossible deadlines are answered with 400 and a sentence."""
     wishes = [
@@ -113,7 +113,7 @@ def test_impossible_wishes_are_explained(demo, framework):
         assert ask("GET", "/../secret")[0] == 404
 
 
-@BOTH
+@ALL
 def test_only_so_much_is_read(demo, framework):
     """A body above 128 KiB is refused with 413 and a sentence, and one of untold length is not read beyond that.
 
@@ -127,7 +127,7 @@ def test_only_so_much_is_read(demo, framework):
         assert (status in {413, 400}, bool(json.loads(answer)["detail"])) == (True, True)
 
 
-@BOTH
+@ALL
 def test_only_json_is_read(demo, framework):
     """Whatever a foreign page could send without asking (CORS), text or a body of no type, is refused with 415."""
     body = json.dumps({"urls": ["x"]}).encode()
@@ -139,7 +139,7 @@ def test_only_json_is_read(demo, framework):
         assert (status, bool(json.loads(answer)["detail"])) == (400, True)
 
 
-@BOTH
+@ALL
 def test_the_page_needs_nothing_from_elsewhere(demo, framework):
     """The page and its files come from the demo alone, and its policy forbids everything else, inline code too."""
     with demo(framework) as ask:
@@ -153,7 +153,7 @@ def test_the_page_needs_nothing_from_elsewhere(demo, framework):
             assert b" style=" not in body
 
 
-@BOTH
+@ALL
 def test_strangers_names_are_not_answered(demo, framework):
     """On loopback only loopback's names are answered, so that no web page can reach the demo by a name of its own."""
     with demo(framework) as ask:
@@ -167,7 +167,7 @@ def test_strangers_names_are_not_answered(demo, framework):
 # -- the command
 
 
-@BOTH
+@ALL
 def test_check_prints_a_table(framework):
     """`weft demo --check` runs the three ways once, prints their timings and ends with status 0."""
     port = str(free_port("127.0.0.1", 0))
@@ -182,7 +182,7 @@ def test_check_prints_a_table(framework):
 
 
 @pytest.mark.parametrize("goodbye", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-@BOTH
+@ALL
 def test_it_leaves_nothing_behind(goodbye, framework):
     """Ctrl-C and SIGTERM end the server and all of its processes; the command ends with status 0."""
     with shown(framework) as (process, url):
@@ -217,7 +217,7 @@ def test_a_foreign_address_is_told(capsys):
     assert "cannot listen" in capsys.readouterr().err
 
 
-@BOTH
+@ALL
 def test_missing_extras_are_told(framework, capsys, monkeypatch):
     """Without the extras the command says what to install."""
     monkeypatch.setattr(command, "find_spec", lambda _name: None)

@@ -15,6 +15,10 @@ class Bounded(Protocol):
     def deadline(self) -> float | None:
         """On `weft.clock`, in seconds; None: unbounded."""
 
+    @property
+    def allowed(self) -> float | None:
+        """The seconds that led to it."""
+
 
 current: ContextVar[Bounded | None] = ContextVar("weft_scope", default=None)
 

@@ -94,6 +94,11 @@ class Scope:
         return self._deadline
 
     @property
+    def allowed(self) -> float | None:
+        """The seconds that led to this deadline, those of an outer scope if its deadline comes first; None: none."""
+        return self._allowed
+
+    @property
     def remaining(self) -> float | None:
         """Seconds left, at least 0.0; None: no deadline."""
         return None if self._deadline is None else max(0.0, self._deadline - now())
@@ -188,9 +193,11 @@ class Scope:
             raise ScopeClosed("this scope has been entered already: make a new one with weft.scope()")
         outer = self._parent = current.get()
         until = None if outer is None else outer.deadline
-        if self._allowed is not None:
-            own = now() + self._allowed
-            until = own if until is None else min(until, own)
+        own = None if self._allowed is None else now() + self._allowed
+        if until is None or (own is not None and own < until):
+            until = own
+        elif outer is not None:
+            self._allowed = outer.allowed  # it will be the deadline of the scope around this one that was missed
         self._deadline = until
         self.loop = loop or (None if self._around is None else self._around.loop)
         self._tally = tallying.get()

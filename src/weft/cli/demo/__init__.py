@@ -11,16 +11,21 @@ from weft.cli.parsing import UsageError
 
 __all__ = ["add_arguments", "run"]
 
-_NEEDED = {"flask": ("flask", "gunicorn", "requests"), "fastapi": ("fastapi", "uvicorn", "requests")}
+_NEEDED = {
+    "flask": ("flask", "gunicorn", "requests"),
+    "fastapi": ("fastapi", "uvicorn", "requests"),
+    "sanic": ("sanic", "requests"),
+    "django": ("django", "gunicorn", "requests"),
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Describe the command's options."""
     parser.add_argument(
         "--framework",
-        choices=sorted(_NEEDED),
+        choices=list(_NEEDED),
         default="flask",
-        help="flask on gunicorn (the default), fastapi on uvicorn",
+        help="flask on gunicorn (the default), fastapi on uvicorn, sanic on its own server, django on gunicorn",
     )
     parser.add_argument("--port", type=int, default=8765, help="8765, or any free one if that is taken")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (127.0.0.1: this machine alone)")

@@ -1,13 +1,11 @@
 """The demo as a Flask application, served by gunicorn's threads."""
 
-from collections.abc import Callable, Iterator
-
 from flask import Flask, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from weft.adapters.flask import Weft
-from weft.cli.demo import web
-from weft.cli.demo.sites import Check, one_by_one, pool_of_five, warm_up, with_weft
+from weft.cli.demo import runs, web
+from weft.cli.demo.sites import warm_up
 from weft.runtime.face import run
 
 __all__ = ["app"]
@@ -16,12 +14,6 @@ app = Flask(__name__, static_folder=None)
 app.config["MAX_CONTENT_LENGTH"] = web.LARGEST_BODY
 Weft(app, deadline=60.0)
 run(warm_up)  # in the worker: the first visitor does not wait for an import
-
-WAYS: dict[str, Callable[[web.Job], Iterator[Check]]] = {
-    "one-by-one": lambda job: one_by_one(job.urls),
-    "pool": lambda job: pool_of_five(job.urls),
-    "weft": lambda job: with_weft(job.urls, job.deadline),
-}
 
 
 @app.before_request
@@ -38,10 +30,10 @@ def add_headers(response: Response) -> Response:
     return response
 
 
-@app.errorhandler(web.BadRequest)
-def explain(error: web.BadRequest) -> tuple[Response, int]:
+@app.errorhandler(web.Refusal)
+def explain(error: web.Refusal) -> tuple[Response, int]:
     """Tell the person at the page what to change."""
-    return jsonify(detail=str(error)), 400
+    return jsonify(detail=str(error)), error.status
 
 
 @app.errorhandler(HTTPException)
@@ -59,10 +51,10 @@ def settings() -> Response:
 @app.post("/check-sites/<way>")
 def check_sites(way: str) -> Response:
     """Run one way, and stream each call as it ends."""
-    if way not in WAYS:
+    if way not in runs.WAYS:
         abort(404)
-    job = web.Job.of(request.get_json())
-    return Response(web.Stopwatch().lines(WAYS[way](job)), mimetype=web.LINES)
+    job = web.Job.read(request.content_type or "", request.get_data())
+    return Response(runs.lines(way, job), mimetype=web.LINES)
 
 
 @app.get("/")

@@ -20,6 +20,8 @@ __all__ = ["NotStarted", "Server", "demo_server", "free_port"]
 
 _PATIENCE = 20.0  # seconds for the server to answer; a cold interpreter on a busy machine needs some
 _FAREWELL = 5.0  # seconds from SIGTERM to SIGKILL
+_UVICORN = ("--timeout-graceful-shutdown", "2", "--log-level", "warning")
+_SANIC = ("--single-process", "--no-motd", "--no-access-logs")
 
 
 class NotStarted(RuntimeError):
@@ -131,7 +133,7 @@ def demo_server(framework: str, host: str, port: int, upstream: str) -> Server:
     """The demo's application on its server.
 
     Args:
-        framework: "flask" or "fastapi".
+        framework: "flask", "fastapi", "sanic" or "django".
         host: the address to listen at.
         port: a free port there.
         upstream: the address of the upstream, as in "http://127.0.0.1:4711".
@@ -142,11 +144,15 @@ def demo_server(framework: str, host: str, port: int, upstream: str) -> Server:
 
 
 def _command(framework: str, host: str, port: int) -> list[str]:
-    if framework == "flask":
-        options = ["--config", "python:weft.cli.demo.gunicorn_settings", "--bind", f"{_bracketed(host)}:{port}"]
-        return [sys.executable, "-m", "gunicorn", *options, "weft.cli.demo.app_flask:app"]
-    options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "2", "--log-level", "warning"]
-    return [sys.executable, "-m", "uvicorn", *options, "weft.cli.demo.app_fastapi:app"]
+    bind, where = ["--bind", f"{_bracketed(host)}:{port}"], ["--host", host, "--port", str(port)]
+    gunicorn = ["gunicorn", "--config", "python:weft.cli.demo.gunicorn_settings", *bind]
+    words = {
+        "flask": [*gunicorn, "weft.cli.demo.app_flask:app"],
+        "django": [*gunicorn, "weft.cli.demo.app_django:application"],
+        "fastapi": ["uvicorn", *where, *_UVICORN, "weft.cli.demo.app_fastapi:app"],
+        "sanic": ["sanic", *where, *_SANIC, "weft.cli.demo.app_sanic:app"],
+    }
+    return [sys.executable, "-m", *words[framework]]
 
 
 def _bracketed(host: str) -> str:

@@ -1,19 +1,16 @@
-"""What the demo's two applications share: the page's files, the headers, and what may be asked for. Pure."""
+"""What the demo's applications share: the page's files, the headers, and what may be asked for. Pure."""
 
 import ipaddress
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from weft.cli.demo.sites import Check
 from weft.cli.demo.upstream import ADDRESSES, EXAMPLES
-from weft.clock import now
 
-__all__ = ["HEADERS", "LARGEST_BODY", "LINES", "BadRequest", "Job", "Stopwatch", "file", "host_allowed", "settings"]
+__all__ = ["HEADERS", "LARGEST_BODY", "LINES", "TOO_LARGE", "Job", "Refusal", "file", "host_allowed", "settings"]
 
 HOST = "WEFT_DEMO_HOST"
 """The environment variable by which the command tells the application the address it listens at."""
@@ -31,6 +28,7 @@ HEADERS = {
 LINES = "application/x-ndjson"
 LARGEST_BODY = 128 * 1024
 """Bytes that the page may send: 40 addresses of 2,000 characters fit, in any encoding."""
+TOO_LARGE = f"Send at most {LARGEST_BODY} bytes."
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FILES = {"": "index.html", "style.css": "style.css", "page.js": "page.js", "icon.svg": "icon.svg"}
@@ -40,54 +38,47 @@ _LONGEST_URL = 2000
 _LONGEST_DEADLINE = 30.0
 
 
-class BadRequest(ValueError):
-    """What was asked for is impossible; the message is for the person at the page."""
+class Refusal(ValueError):
+    """What was asked for is not done; the message is for the person at the page, `status` for the browser."""
+
+    def __init__(self, detail: str, status: int = 400) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to check, and by when."""
+    """What to check, and by when, in seconds."""
 
     urls: list[str]
     deadline: float
 
     @classmethod
-    def of(cls, document: Any) -> "Job":
+    def read(cls, content_type: str, body: bytes) -> "Job":
         """Read what the page has sent.
 
+        The type is asked for, because a foreign page may send all others without the browser's asking us first (CORS).
+
         Raises:
-            BadRequest: there are no addresses, too many or too long ones, or the deadline is none.
+            Refusal: it is no JSON; there are no addresses, too many or too long ones; or the deadline is none.
         """
+        if content_type.partition(";")[0].strip() != "application/json":
+            raise Refusal("Send application/json.", 415)
+        if len(body) > LARGEST_BODY:
+            raise Refusal(TOO_LARGE, 413)
+        try:
+            document = json.loads(body)
+        except ValueError as error:
+            raise Refusal(f"That is no JSON: {error}") from error
         given = document if isinstance(document, dict) else {}
         urls, deadline = given.get("urls"), given.get("deadline", _DEADLINE)
         if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
-            raise BadRequest("Send at least one address.")
+            raise Refusal("Send at least one address.")
         if len(urls) > _MOST_URLS or max(map(len, urls)) > _LONGEST_URL:
-            raise BadRequest(f"At most {_MOST_URLS} addresses of at most {_LONGEST_URL} characters, please.")
+            raise Refusal(f"At most {_MOST_URLS} addresses of at most {_LONGEST_URL} characters, please.")
         if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not 0 < deadline <= _LONGEST_DEADLINE:
-            raise BadRequest(f"The deadline is a number of seconds, up to {_LONGEST_DEADLINE:g}.")
+            raise Refusal(f"The deadline is a number of seconds, up to {_LONGEST_DEADLINE:g}.")
         return cls(urls, float(deadline))
-
-
-class Stopwatch:
-    """Writes a run down as lines of JSON: one for each call, and at the end one with the seconds it took."""
-
-    def __init__(self) -> None:
-        self._began = now()
-
-    def line(self, check: Check) -> bytes:
-        """A call that has ended."""
-        return _line(asdict(check))
-
-    def last(self) -> bytes:
-        """The end of the run."""
-        return _line({"total": now() - self._began})
-
-    def lines(self, checks: Iterator[Check]) -> Iterator[bytes]:
-        """The whole run, for applications that stream from a thread."""
-        for check in checks:
-            yield self.line(check)
-        yield self.last()
 
 
 @cache
@@ -124,7 +115,3 @@ def _loopback(name: str) -> bool:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _line(document: dict[str, Any]) -> bytes:
-    return json.dumps(document).encode() + b"\n"
