@@ -70,7 +70,8 @@ class Weft:
     ) -> None:
         self.app = app
         self._logged: App | None = None if access_log is None else AccessLog(self._connection, access_log)
-        self._settings = Settings(deadline, deadline_header, access_log)
+        Settings(deadline, deadline_header, access_log)  # are they possible?
+        self._deadline = deadline
         self._header = None if deadline_header is None else deadline_header.lower().encode("latin-1")
         self._watches = Watches()
         prepare()
@@ -79,6 +80,8 @@ class Weft:
         """Serve one connection."""
         if self._logged is not None:
             await self._logged(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
         else:
             await self._connection(scope, receive, send)
 
@@ -95,7 +98,11 @@ class Weft:
             await self.app(scope, receive, send)
 
     async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        exchange = _Exchange(self._settings.deadline, self._asked(scope), self._watches.here(), (scope, receive, send))
+        asked, wanted = None, self._header
+        for name, value in scope["headers"]:  # in lower case, as ASGI has it
+            if name == wanted:
+                asked = parse_timeout(name.decode("latin-1"), value.decode("latin-1"))
+        exchange = _Exchange(self._deadline, asked, self._watches.here(), (scope, receive, send))
         try:
             with exchange:
                 await self.app(scope, exchange.receive, exchange.send)
@@ -107,14 +114,8 @@ class Weft:
                 raise
             await _answer(problem, send)
         finally:
-            exchange.close()
-
-    def _asked(self, scope: MutableMapping[str, Any]) -> float | None:
-        wanted = self._header
-        for name, value in scope["headers"]:  # in lower case, as ASGI has it
-            if name == wanted:
-                return parse_timeout(name.decode("latin-1"), value.decode("latin-1"))
-        return None
+            if exchange.incoming is not None:
+                exchange.close()
 
 
 class _Exchange(HostedScope):
@@ -122,7 +123,7 @@ class _Exchange(HostedScope):
 
     abandoned = False  # the client has gone away before its answer was complete
     _complete = False  # the answer has been handed over to the last byte
-    _incoming: Incoming | None = None  # most requests have no body that anybody asks for
+    incoming: Incoming | None = None  # what comes in; most requests have no body that anybody asks for
 
     def __init__(self, deadline: float | None, asked: float | None, watch: Watch, connection: Connection) -> None:
         super().__init__(deadline, asked, watch)
@@ -151,14 +152,14 @@ class _Exchange(HostedScope):
 
     def close(self) -> None:
         """Listen no longer."""
-        if self._incoming is not None:
-            self._incoming.close()
-            self._incoming = None  # the two hold one another
+        if self.incoming is not None:
+            self.incoming.close()
+            self.incoming = None  # the two hold one another
 
     def _read(self) -> Incoming:
-        incoming = self._incoming
+        incoming = self.incoming
         if incoming is None:
-            incoming = self._incoming = Incoming(self._receive, self._scope["headers"], self._abandon)
+            incoming = self.incoming = Incoming(self._receive, self._scope["headers"], self._abandon)
         return incoming
 
     def _listen(self) -> None:

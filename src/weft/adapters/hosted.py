@@ -9,7 +9,9 @@ from typing import Self
 from weft.adapters.request import RequestScope
 from weft.clock import now
 from weft.errors import DeadlineExceeded
+from weft.executors.loop import LoopExecutor
 from weft.outcome import TimedOut
+from weft.runtime.process import runtime
 from weft.scopes.core import GRACE
 
 __all__ = ["HostedScope", "Watch", "Watches"]
@@ -32,26 +34,28 @@ class HostedScope(RequestScope):
         DeadlineExceeded: the task was cut short.
     """
 
+    _was_cut = False
+
     def __init__(self, deadline: float | None, asked: float | None, watch: "Watch") -> None:
         super().__init__(deadline, asked)
         self._watch = watch
-        self._was_cut = False
 
     def __enter__(self) -> Self:
-        host = asyncio.current_task()
+        host = self._host = asyncio.current_task()
         if host is None:
             raise RuntimeError("weft's adapter needs an asyncio task around it")
-        self._host = host
         self._before = host.cancelling()
-        self.open(self._places.running())
-        self._mind()
+        self.open(self._watch.mailbox)
+        if self._deadline is not None:
+            self._watch.keep(self, self._deadline + GRACE)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._watch.drop(self)
+        self._watch.ends.pop(self, None)
         self.end()
         if not self._was_cut:
             return
+        assert self._host is not None  # entered
         ours = self._host.uncancel() <= self._before
         if ours and isinstance(error, asyncio.CancelledError):
             raise DeadlineExceeded("the request was not done by its deadline", after=self._allowed) from None
@@ -65,17 +69,18 @@ class HostedScope(RequestScope):
     def lift(self) -> None:
         """Take the bound away; see `RequestScope`. On the loop's own thread."""
         super().lift()
-        self._watch.drop(self)
+        self._watch.ends.pop(self, None)
 
     def cut(self) -> None:
         """Cancel what is under way, and the task itself."""
         self._was_cut = True
         self.core.cancel(TimedOut(self._allowed))
+        assert self._host is not None  # entered
         self._host.cancel()
 
     def _mind(self) -> None:
         if self._deadline is None:
-            self._watch.drop(self)
+            self._watch.ends.pop(self, None)
         elif not self.over:
             self._watch.keep(self, self._deadline + GRACE)
 
@@ -84,39 +89,39 @@ class Watch:
     """Cuts late requests short, with one timer for all: one for each would cost as much as the rest of the adapter.
 
     Belongs to its loop. The timer stays set when its request ends in time, and finds the next one when it rings.
+
+    Attributes:
+        mailbox: its loop's.
+        ends: when to cut each request, on `weft.clock`; whoever has ended takes itself out.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._ends: dict[HostedScope, float] = {}  # on `weft.clock`
+    def __init__(self, mailbox: LoopExecutor) -> None:
+        self.mailbox = mailbox
+        self.ends: dict[HostedScope, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
 
     def keep(self, request: HostedScope, end: float) -> None:
-        """Cut this request short then, unless it is dropped or kept anew before."""
-        self._ends[request] = end
+        """Cut this request short then, unless it takes itself out or is kept anew before."""
+        self.ends[request] = end
         if end < self._rings_at:
             self._set(end)
-
-    def drop(self, request: HostedScope) -> None:
-        """Forget this request, if it is known."""
-        self._ends.pop(request, None)
 
     def _set(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = when
         # In a context of its own, or the timer would keep the variables of one request alive until it rings.
-        self._timer = self.loop.call_later(when - now(), self._ring, context=Context())
+        self._timer = self.mailbox.loop.call_later(when - now(), self._ring, context=Context())
 
     def _ring(self) -> None:
         self._timer, self._rings_at = None, math.inf
         time = now() + _EARLY
-        for request in [request for request, end in self._ends.items() if end <= time]:
-            self.drop(request)
+        for request in [request for request, end in self.ends.items() if end <= time]:
+            del self.ends[request]
             request.cut()
-        if self._ends:
-            self._set(min(self._ends.values()))
+        if self.ends:
+            self._set(min(self.ends.values()))
 
 
 class Watches:
@@ -129,6 +134,6 @@ class Watches:
         """That of the loop which runs now."""
         loop = asyncio.get_running_loop()
         watch = self._last
-        if watch is None or watch.loop is not loop:
-            watch = self._last = Watch(loop)
+        if watch is None or watch.mailbox.loop is not loop:
+            watch = self._last = Watch(runtime().running())
         return watch

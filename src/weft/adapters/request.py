@@ -16,6 +16,7 @@ from weft.scopes.core import Core
 from weft.scopes.current import current
 from weft.scopes.join import as_join
 from weft.scopes.scope import Scope
+from weft.scopes.tally import tallying
 
 __all__ = ["RequestScope", "weft_deadline"]
 
@@ -56,15 +57,25 @@ class RequestScope(Scope):
 
     def open(self, loop: LoopExecutor | None) -> None:
         """Begin: every scope opened from here on, in this context and its copies, is inside this one."""
-        left_over = current.get()
-        if left_over is not None and isinstance(left_over, RequestScope) and left_over.over:
-            current.set(None)  # a thread of the server that did not see its last request's end
-            detach(left_over._attached)  # noqa: SLF001 - of this class
-        super().open(loop)
+        if current.get() is None:
+            # What `Scope.open` comes to where no scope is around: nearly always, and each request pays for it.
+            self.loop = loop
+            self._tally = tallying.get()
+            self._entered = True
+            self._token = current.set(self)
+        else:
+            self._open_inside(loop)
         self._attached = attach()
         self._began = now()
         self._outer = self._deadline
         RequestScope.allow(self, self._granted)
+
+    def _open_inside(self, loop: LoopExecutor | None) -> None:
+        left_over = current.get()
+        if isinstance(left_over, RequestScope) and left_over.over:
+            current.set(None)  # a thread of the server that did not see its last request's end
+            detach(left_over._attached)  # noqa: SLF001 - of this class
+        super().open(loop)
 
     @property
     def over(self) -> bool:
