@@ -12,6 +12,10 @@ SERVERS = {
     "FastAPI": ("-m", "uvicorn", "--log-level", "error", "--no-access-log", "--port", "PORT", "web_noop:app"),
     "Sanic": ("web_noop.py", "PORT"),
 }
+SMALL = (
+    "A scope, its entry with the one timer and three context variables cost 6 to 12 µs here (in a tight loop 3 to 4). "
+    "That is little beside a view that does anything, and more than 3 % of a request that takes 40 or 100 µs in all."
+)
 ROUNDS, TURNS, SECONDS, CLIENTS = 3, 8, 1.5, 4
 
 
@@ -29,7 +33,8 @@ def run():
         report.row(framework, "bare", "CPU per request", "µs", [one["cpu"] * 1e6 for one in bare])
         report.row(framework, "with the adapter", "CPU per request", "µs", [one["cpu"] * 1e6 for one in ours])
         ratio = statistics.median(ours["rate"] / bare["rate"] for bare, ours in pairs)
-        report.ratio(f"{framework}: requests per second with the adapter", ratio, "at least 0.97", met=ratio >= 0.97)
+        what, met = f"{framework}: requests per second with the adapter", ratio >= 0.97
+        report.ratio(what, ratio, "at least 0.97", met=met, note="" if met else SMALL)
     report.write()
 
 
