@@ -38,9 +38,10 @@ from weft.scopes.scope import Scope
 from weft.scopes.task import Task
 
 if TYPE_CHECKING:
-    from weft import http, logs
+    from weft import http, jobs, logs
     from weft.executors.processes import ProcessExecutor
     from weft.executors.threads import ThreadExecutor
+    from weft.jobs.declaring import job
 
 __version__ = "0.1.0"
 
@@ -78,6 +79,8 @@ __all__ = [
     "first",
     "gather",
     "http",
+    "job",
+    "jobs",
     "limit",
     "logs",
     "map",
@@ -89,12 +92,16 @@ __all__ = [
     "to_thread",
 ]
 
-# Loaded at their first use: not every program needs an HTTP engine, threads or processes.
-_LATER = {"ProcessExecutor": "weft.executors.processes", "ThreadExecutor": "weft.executors.threads"}
+# Loaded at their first use: not every program needs an HTTP engine, threads, processes or a job store.
+_LATER = {
+    "ProcessExecutor": "weft.executors.processes",
+    "ThreadExecutor": "weft.executors.threads",
+    "job": "weft.jobs.declaring",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"http", "logs"}:
+    if name in {"http", "jobs", "logs"}:
         return import_module(f"weft.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'weft' has no attribute {name!r}")

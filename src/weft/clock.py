@@ -1,22 +1,28 @@
 """Time, through one door.
 
 Deadlines, waits and timings are all read from `now()`, so that `weft.testing` can put a virtual clock behind it and
-no test has to sleep.
+no test has to sleep. What is stored has the time of `wall()`.
 """
 
 import time
 from collections.abc import Callable
 
-__all__ = ["Clock", "install", "now"]
+__all__ = ["Clock", "install", "now", "wall"]
 
 Clock = Callable[[], float]
 
 _clock: Clock = time.monotonic
+_calendar: Clock = time.time
 
 
 def now() -> float:
     """Seconds on a clock that never goes back (`time.monotonic`, or the virtual clock of a test). Any thread."""
     return _clock()
+
+
+def wall() -> float:
+    """Seconds since 1970, for what outlives the process. It may be set back or forth: nothing is measured with it."""
+    return _calendar()
 
 
 def install(clock: Clock) -> Clock:

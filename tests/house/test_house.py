@@ -110,6 +110,8 @@ def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 # -- the public face
 
+ROOMS = {"http", "jobs", "logs"}  # packages that are public names themselves
+
 
 def test_what_loads_later_is_what_type_checkers_see():
     """The names that load at their first use are those that type checkers are told of, from the same modules."""
@@ -117,7 +119,7 @@ def test_what_loads_later_is_what_type_checkers_see():
 
     block = next(node for node in tree_of(SOURCE / "__init__.py").body if isinstance(node, ast.If))
     typed = {alias.name: node.module for node in block.body for alias in node.names}
-    assert typed == {**weft._LATER, "http": "weft", "logs": "weft"}
+    assert typed == {**weft._LATER, **dict.fromkeys(ROOMS, "weft")}
 
 
 def test_every_public_name_can_be_had():
@@ -127,12 +129,12 @@ def test_every_public_name_can_be_had():
     undocumented = [name for name in weft.__all__ if not getattr(weft, name).__doc__]
     assert undocumented == ["Outcome"]  # an alias of types, which cannot carry a docstring
     eager = {alias.name for node in tree_of(SOURCE / "__init__.py").body for alias in _imported(node)}
-    assert sorted(weft.__all__) == sorted(eager | set(weft._LATER) | {"http", "logs"})
+    assert sorted(weft.__all__) == sorted(eager | set(weft._LATER) | ROOMS)
 
 
-@pytest.mark.parametrize("room", ["http", "logs"])
+@pytest.mark.parametrize("room", sorted(ROOMS))
 def test_the_names_of_a_room_are_the_typed_names(room):
-    """What `weft.http.NAME` or `weft.logs.NAME` loads when it runs is what type checkers are told it is."""
+    """What `weft.http.NAME` and its like load at run time is what type checkers are told it is."""
     import weft
 
     package = getattr(weft, room)
@@ -153,7 +155,7 @@ def test_no_public_name_is_shadowed_by_a_package():
     import weft
 
     packages = {path.parent.name for path in SOURCE.glob("*/__init__.py")} | {path.stem for path in SOURCE.glob("*.py")}
-    assert packages & set(weft.__all__) == {"http", "logs"}
+    assert packages & set(weft.__all__) == ROOMS
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -29,6 +29,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "check": Command("weft.cli.check", "check many sites at once: are they up, and how fast?"),
     "doctor": Command("weft.cli.doctor", "show what weft sees on this machine, and what is wrong with it"),
+    "worker": Command("weft.cli.worker", "run the jobs that a module declares", "jobs"),
+    "jobs": Command("weft.cli.jobs", "look at stored jobs, and change what becomes of them", "jobs"),
     "logs": Command("weft.cli.logs", "show the end of a log, recover what was left behind, see how logs are doing"),
     "demo": Command("weft.cli.demo", "watch a page load its data one after the other, then all at once", "demo"),
 }
@@ -42,6 +44,7 @@ for example:
   weft check - --json < urls.txt | jq .status   one line of JSON for each
   weft doctor                                   what weft sees on this machine
   weft logs tail -f app.log                     the last lines of a log, and those that come
+  weft worker shop --queues mail=10             do the work that shop has put off
 
 commands:
 {commands}

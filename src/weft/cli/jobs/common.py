@@ -1,0 +1,57 @@
+"""What the commands share: the option that names the store, jobs as documents, and one change to many jobs."""
+
+import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from weft.cli.output import say
+from weft.cli.parsing import UsageError
+
+if TYPE_CHECKING:
+    from weft.jobs.lifecycle import State
+    from weft.jobs.records import Record
+
+__all__ = ["add_store", "change", "document", "state_of"]
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Declare `--store`."""
+    parser.add_argument("--store", metavar="URL", help="sqlite:jobs.db (WEFT_JOBS in the environment)")
+
+
+def document(record: "Record") -> dict[str, Any]:
+    """A job as JSON has it."""
+    found = {**asdict(record), "state": str(record.state)}
+    return {**found, "result": None if record.result is None else record.result.decode("utf-8", "replace")}
+
+
+def state_of(word: str) -> "State":
+    """The state of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from weft.jobs.lifecycle import State  # noqa: PLC0415 - help and mistakes need not wait for it
+
+    found = {str(state): state for state in State}
+    if word not in found:
+        raise UsageError(f"jobs: {word!r} is no state: choose from {', '.join(found)}")
+    return found[word]
+
+
+def change(uids: Iterable[str], act: Callable[[str], object], done: str) -> int:
+    """Do this to each job, and say what came of it; 1 if one could not be changed."""
+    from weft.jobs.errors import JobNotFound  # noqa: PLC0415 - as above
+    from weft.jobs.lifecycle import ImpossibleStep  # noqa: PLC0415
+
+    status = 0
+    for uid in uids:
+        try:
+            act(uid)
+        except (JobNotFound, ImpossibleStep) as error:
+            say(f"{uid}: {error}")
+            status = 1
+        else:
+            say(f"{uid}: {done}")
+    return status

@@ -1,0 +1,124 @@
+"""Run the jobs that a module declares, until it is told to stop.
+
+for example:
+  weft worker shop                               all queues that shop declares, 10 jobs of each at once
+  weft worker shop:app --queues mail=10,images=2
+  weft worker shop --until-empty                 end when nothing is left to do
+
+SIGTERM and Ctrl-C: take no more; jobs under way have their grace, then other workers take over. A second one ends it
+at once.
+
+exit status: 0 stopped, or nothing left to do, 2 wrong usage
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from weft.cli.output import say
+from weft.cli.parsing import UsageError
+from weft.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from weft.jobs.sqlite.store import SQLiteStore
+    from weft.jobs.worker import Worker
+
+__all__ = ["add_arguments", "open_named", "run"]
+
+_AT_ONCE = 10
+_LOOK = 0.1  # seconds between looks whether anything is left
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("module", metavar="MODULE", help="where the jobs are declared, as in shop.jobs or shop:app")
+    parser.add_argument("--queues", help="what to serve, and how many at once: images=2,mail=10 (all, 10 of each)")
+    parser.add_argument("--store", metavar="URL", help="sqlite:jobs.db (WEFT_JOBS in the environment)")
+    parser.add_argument("--grace", type=float, default=10.0, metavar="S", help="seconds for jobs under way (10)")
+    parser.add_argument("--until-empty", action="store_true", help="end when no job is left that could run now")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Work until a signal comes, or nothing is left."""
+    from weft.jobs.worker import Worker, parse_queues  # noqa: PLC0415 - help and mistakes need not wait for it
+
+    declared = _queues_of(args.module)
+    store = open_named(args.store)
+    try:
+        queues = declared if args.queues is None else parse_queues(args.queues)
+    except InvalidValue as error:
+        raise UsageError(f"worker: {error}") from error
+    if not queues:
+        raise UsageError(f"worker: {args.module} declares no job: write @weft.job above a function")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    worker = Worker(queues, store=store, grace=args.grace)
+    served = ", ".join(f"{queue}={size}" for queue, size in queues.items())
+    say(f"weft worker: {served} from {store.files.database}. Press Ctrl-C to stop.")
+    with _stopped_by_signals(worker):
+        if args.until_empty:
+            threading.Thread(target=_stop_when_empty, args=(worker, store, set(queues)), daemon=True).start()
+        worker.run()
+    store.close()
+    return 0
+
+
+def open_named(url: str | None) -> "SQLiteStore":
+    """The store that the command line names, or the environment does.
+
+    Raises:
+        UsageError: it names none, or one that cannot be used.
+    """
+    from weft.jobs.errors import StoreError  # noqa: PLC0415 - as above
+    from weft.jobs.stores import store, use  # noqa: PLC0415
+
+    try:
+        return store() if url is None else use(url)
+    except (InvalidValue, StoreError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _queues_of(words: str) -> dict[str, int]:
+    from weft.jobs.declaring import known  # noqa: PLC0415 - as above
+
+    name, _, attribute = words.partition(":")
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - the path's own form
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise UsageError(f"worker: there is no module {name!r} here: name one that Python can import") from error
+        raise
+    if attribute and not hasattr(module, attribute):
+        raise UsageError(f"worker: {name} has no {attribute!r}")
+    return dict.fromkeys(sorted({job.options.queue for job in known().values()}), _AT_ONCE)
+
+
+@contextmanager
+def _stopped_by_signals(worker: "Worker") -> Iterator[None]:
+    def stop(number: int, _frame: object) -> None:
+        say("weft worker: stopping; again to stop at once")
+        signal.signal(number, lambda *_: worker.ask_to_stop(grace=0))
+        worker.ask_to_stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop_when_empty(worker: "Worker", store: "SQLiteStore", queues: set[str]) -> None:
+    from weft.jobs.lifecycle import State  # noqa: PLC0415 - as above
+
+    pause = threading.Event()
+    while any(store.counts().get(queue, {}).keys() & {State.AVAILABLE, State.RUNNING} for queue in queues):
+        pause.wait(_LOOK)
+    worker.ask_to_stop()

@@ -1,0 +1,61 @@
+"""What a job can know of itself, and say."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from weft.clock import now
+from weft.errors import InvalidCall
+from weft.jobs.records import Claim
+
+__all__ = ["CurrentJob", "current", "running"]
+
+
+class CurrentJob:
+    """The job that runs this code. Any thread.
+
+    Attributes:
+        uid: its id.
+        task: the name of its function.
+        attempt: which attempt this is, from 1.
+    """
+
+    def __init__(self, claim: Claim, tell: Callable[[float, str], object]) -> None:
+        self.uid = claim.uid
+        self.task = claim.task
+        self.attempt = claim.attempt
+        self._until = None if claim.timeout is None else now() + claim.timeout
+        self._tell = tell
+        self._cancelled = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for it any more: it was cancelled, or is late. Long loops ask now and then."""
+        return self._cancelled
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left of its timeout, at least 0.0; None: it has none."""
+        return None if self._until is None else max(0.0, self._until - now())
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        """Say how far the job is: a fraction of 1, and words. It is written with the worker's next turn."""
+        self._tell(min(1.0, max(0.0, fraction)), note)
+
+    def call_off(self) -> None:
+        """Nobody waits for it any more. (For the worker.)"""
+        self._cancelled = True
+
+
+running: ContextVar[CurrentJob | None] = ContextVar("weft_job", default=None)
+
+
+def current() -> CurrentJob:
+    """The job that runs this code.
+
+    Raises:
+        InvalidCall: none does; or it runs in a process of its own, where this is not known.
+    """
+    found = running.get()
+    if found is None:
+        raise InvalidCall("no job runs this code: weft.jobs.current() is for functions that a worker runs")
+    return found

@@ -1,0 +1,218 @@
+"""Functions whose calls can be stored, to be made later, by another process, and again if that one dies."""
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from importlib import import_module
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from weft.calls.call import Place
+from weft.clock import wall
+from weft.errors import InvalidCall
+from weft.executors.loop import running_loop
+from weft.jobs.codec import Signature, encode_json
+from weft.jobs.errors import UnknownTask
+from weft.jobs.handles import Handle
+from weft.jobs.identity import new_uid
+from weft.jobs.options import Options
+from weft.jobs.records import Entry
+from weft.jobs.stores import store
+
+__all__ = ["Job", "find", "job", "known"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OPTIONS = frozenset(field.name for field in fields(Options))
+_known: dict[str, "Job[Any, Any]"] = {}
+
+
+class Job(Generic[P, T]):
+    """A function whose calls can be stored; made by `weft.job`. Called like the function, it is the function.
+
+    Attributes:
+        name: under which it is stored, "module.function" unless another was given.
+        options: as they were declared.
+        fn: the function itself.
+    """
+
+    def __init__(self, fn: Callable[P, T], name: str, options: Options) -> None:
+        self.fn = fn
+        self.name = name
+        self.options = options
+        self.signature = Signature(fn, name)
+        self.place = _place_of(fn, options)
+        self.__doc__ = fn.__doc__
+        self.__name__ = fn.__name__
+        self.__qualname__ = fn.__qualname__
+        self.__module__ = fn.__module__
+        self.__wrapped__ = fn
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function, here and now."""
+        return self.fn(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.name}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        return _import, (self.__module__, self.__qualname__)
+
+    def using(self, **options: Any) -> "Job[P, T]":
+        """The same function with other options: `compress.using(delay=60, priority=10).enqueue(...)`.
+
+        Raises:
+            InvalidCall: there is no such option.
+            InvalidValue: a value that nothing could run with.
+        """
+        made = Job(self.fn, self.name, replace(self.options, **_checked(options)))
+        made.signature = self.signature
+        return made
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+        """Store a call. In a thread it is durable when this returns; in async code, when it has been awaited.
+
+        Raises:
+            TypeError: the function cannot be called like that.
+            NotSerializable: JSON cannot carry an argument, or its type is not the declared one.
+            StoreError: it could not be written; nothing is stored then.
+        """
+        return self._store([self.signature.encode(args, kwargs)])[0]
+
+    def enqueue_many(self, calls: Iterable[tuple[Any, ...]]) -> list[Handle[T]]:
+        """Store many calls, each given by its arguments, all or none: in one transaction.
+
+        Raises: as `enqueue` does.
+        """
+        return self._store([self.signature.encode(args, {}) for args in calls])
+
+    def _store(self, calls: list[bytes]) -> list[Handle[T]]:
+        entries = [self.entry(arguments) for arguments in calls]
+        if not entries:
+            return []
+        place = store()
+        change = place.enqueue(entries)
+        if running_loop() is not None and len(entries) == 1:
+            return [Handle(entries[0].uid, place, self.signature.result_type, change)]
+        return [Handle(uid, place, self.signature.result_type) for uid in change.wait()]
+
+    def entry(self, arguments: bytes) -> Entry:
+        """What is stored for a call with these arguments, in JSON. (For stores.)"""
+        options, at = self.options, wall()
+        unique = options.unique or options.unique_for > 0
+        return Entry(
+            uid=new_uid(),
+            task=self.name,
+            queue=options.queue,
+            arguments=arguments,
+            created_at=at,
+            priority=options.priority,
+            scheduled_at=at + options.delay if options.delay else None,
+            max_attempts=options.retries + 1,
+            timeout=options.timeout,
+            result_ttl=options.result_ttl,
+            unique_key=hashlib.blake2b(self.name.encode() + b"\0" + arguments).hexdigest()[:40] if unique else None,
+            unique_for=options.unique_for,
+            idempotency_key=options.idempotency_key,
+        )
+
+
+def job(fn: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
+    """Make a function one whose calls can be stored: `@weft.job`, or `@weft.job(queue="images", retries=5)`.
+
+    Plain functions run on threads, async ones on the loop, those with `cpu=True` in processes. Arguments and result
+    are stored as JSON, by the types that the function declares.
+
+    Args:
+        fn: the function, at the top level of a module.
+        name: under which its calls are stored; by default "module.function". Give one to be free to move it.
+        options: `queue` ("default"); `retries`: further attempts after a failure (3), with exponential `backoff` (2 s
+            at first, full jitter) up to `longest_backoff` (1 h); `timeout`: seconds for each attempt (None);
+            `priority`: -100 to 100, larger first (0); `delay`: seconds before it may begin (0); `unique`: one that is
+            not finished stands for all with the same arguments (False), or `unique_for` seconds (0); `idempotency_key`:
+            no second job is ever stored with it (None); `result_ttl`: seconds that the result is kept (a day); `cpu`
+            (False).
+
+    Raises:
+        InvalidCall: there is no such option, or `fn` is no function that another process could find.
+        InvalidValue: a value that nothing could run with, or a name that is taken.
+    """
+
+    def declare(function: Callable[..., Any]) -> Job[..., Any]:
+        return _declare(function, name, Options(**_checked(options)))
+
+    return declare if fn is None else declare(fn)
+
+
+def find(name: str) -> "Job[Any, Any]":
+    """The job that is declared under this name.
+
+    Raises:
+        UnknownTask: none is, here.
+    """
+    found = _known.get(name)
+    if found is None:
+        raise UnknownTask(
+            f"no job is declared as {name!r} in this process: import its module where the worker starts, or, if it was "
+            "renamed, declare the new one with name=... as before"
+        )
+    return found
+
+
+def known() -> Mapping[str, "Job[Any, Any]"]:
+    """All jobs that are declared in this process, by name."""
+    return dict(_known)
+
+
+def _declare(fn: Callable[..., Any], name: str | None, options: Options) -> "Job[Any, Any]":
+    if not inspect.isfunction(fn):
+        raise InvalidCall(f"{fn!r} is no function: write @weft.job above a `def` or an `async def`")
+    if "<locals>" in fn.__qualname__ or fn.__name__ == "<lambda>":
+        raise InvalidCall(
+            f"{fn.__qualname__} is made inside a function, where no worker finds it: move it to its module"
+        )
+    made = Job(fn, name or f"{_module_of(fn)}.{fn.__qualname__}", options)
+    before = _known.get(made.name)
+    if before is not None and (before.__module__, before.__qualname__) != (made.__module__, made.__qualname__):
+        raise InvalidCall(
+            f"two jobs are declared as {made.name!r}: {before.__module__} has one; give this one a name=..."
+        )
+    _known[made.name] = made
+    return made
+
+
+def _module_of(fn: Callable[..., Any]) -> str:
+    # A program that is run by its path is called otherwise where a worker imports it.
+    spec = getattr(sys.modules.get(fn.__module__), "__spec__", None)
+    return spec.name if fn.__module__ == "__main__" and spec is not None else fn.__module__
+
+
+def _place_of(fn: Callable[..., Any], options: Options) -> Place:
+    if inspect.iscoroutinefunction(fn):
+        if options.cpu:
+            raise InvalidCall(f"{fn.__qualname__} is async and cannot be cpu=True: a process runs plain functions")
+        return Place.LOOP
+    return Place.PROCESS if options.cpu else Place.THREAD
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        raise InvalidCall(f"a job has no option {unknown[0]!r}: choose from {', '.join(sorted(_OPTIONS))}")
+    return options
+
+
+def _import(module: str, qualname: str) -> Any:
+    found: Any = import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def run_in_process(job: "Job[Any, Any]", arguments: bytes) -> bytes:
+    """Make a stored call here; its result, in JSON. (For a worker's processes.)"""
+    args, kwargs = job.signature.decode(arguments)
+    value = job.fn(*args, **kwargs)
+    return encode_json(value)

@@ -1,0 +1,64 @@
+"""What a function's author, or the caller, can say about a job."""
+
+import math
+from dataclasses import dataclass
+
+from weft.errors import InvalidCall, InvalidValue
+from weft.policy.retry import Retry
+
+__all__ = ["Options"]
+
+_PRIORITIES = 100
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of a job; `weft.job` tells them. Times are seconds.
+
+    Raises:
+        InvalidValue: a value that nothing could run with.
+    """
+
+    queue: str = "default"
+    retries: int = 3
+    backoff: float = 2.0
+    longest_backoff: float = 3600.0
+    timeout: float | None = None
+    priority: int = 0
+    delay: float = 0.0
+    unique: bool = False
+    unique_for: float = 0.0
+    idempotency_key: str | None = None
+    result_ttl: float = _DAY
+    cpu: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.queue, str) or not self.queue or "=" in self.queue or "," in self.queue:
+            raise InvalidValue(f"queue={self.queue!r}: a queue has a name without '=' and ',', as in queue=\"mail\"")
+        for name in ("retries", "priority"):
+            if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), int):
+                raise InvalidCall(f"{name}={getattr(self, name)!r} is no whole number: write {name}=3")
+        if self.retries < 0:
+            raise InvalidValue(f"retries={self.retries}: write 0 for a single attempt")
+        if not -_PRIORITIES <= self.priority <= _PRIORITIES:
+            raise InvalidValue(
+                f"priority={self.priority}: write -{_PRIORITIES} to {_PRIORITIES}; larger ones come first"
+            )
+        for name in ("backoff", "longest_backoff", "delay", "unique_for", "result_ttl"):
+            _seconds(name, getattr(self, name), least=0.0)
+        if self.timeout is not None and _seconds("timeout", self.timeout, least=0.0) == 0:
+            raise InvalidValue("timeout=0 leaves no time for anything: write seconds, or None")
+
+    @property
+    def retry(self) -> Retry:
+        """When it is tried again after a failure: exponential backoff with full jitter."""
+        return Retry(self.retries, self.backoff, self.longest_backoff, on=(Exception,))
+
+
+def _seconds(name: str, value: object, *, least: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidCall(f"{name}={value!r} is not a number of seconds: write {name}=60")
+    if not least <= value < math.inf:
+        raise InvalidValue(f"{name}={value!r}: write a number of seconds, {least:g} or more")
+    return float(value)

@@ -1,0 +1,59 @@
+"""What becomes of a job that has been run. Pure."""
+
+import traceback
+
+from weft.errors import WorkerCrashed
+from weft.jobs.errors import Discard, Snooze
+from weft.jobs.lifecycle import Step
+from weft.jobs.records import Claim, Settlement
+from weft.policy.retry import Retry
+from weft.policy.verdict import Wait
+
+__all__ = ["after_crash", "completed", "failed", "handed_back", "words_of"]
+
+CRASHES = 3
+"""Processes that a job may take along before it is given up."""
+
+_LONGEST = 20_000
+"""Characters of an error that are kept; the end is what tells most."""
+
+
+def completed(claim: Claim, result: bytes, now: float) -> Settlement:
+    """It has returned."""
+    return Settlement(claim.id, claim.attempt, Step.COMPLETE, result=result, expires_at=now + claim.result_ttl)
+
+
+def failed(claim: Claim, error: BaseException, retry: Retry | None, now: float, chance: float) -> Settlement:
+    """It has raised, was late, or took its process along. `chance` is in 0..1; no `retry`: no other try."""
+    if isinstance(error, WorkerCrashed):
+        return after_crash(claim.id, claim.attempt, claim.crashes, str(error))
+    if isinstance(error, Snooze):
+        again = now + error.seconds
+        return Settlement(claim.id, claim.attempt, Step.TRY_LATER, again_at=again, uncharged=True)
+    words = words_of(error)
+    if isinstance(error, Discard) or retry is None:
+        return Settlement(claim.id, claim.attempt, Step.GIVE_UP, error=words)
+    left = Retry(claim.max_attempts - 1, retry.backoff, retry.longest, on=retry.on)
+    verdict = left.after(claim.attempt, error, float("inf"), chance)
+    if isinstance(verdict, Wait):
+        again = now + verdict.seconds
+        return Settlement(claim.id, claim.attempt, Step.TRY_LATER, error=words, again_at=again)
+    return Settlement(claim.id, claim.attempt, Step.GIVE_UP, error=words)
+
+
+def handed_back(claim: Claim) -> Settlement:
+    """It goes to another worker: this one ends."""
+    return Settlement(claim.id, claim.attempt, Step.HAND_BACK, uncharged=True)
+
+
+def words_of(error: BaseException) -> str:
+    """The error and its traceback."""
+    return "".join(traceback.format_exception(error))[-_LONGEST:].strip()
+
+
+def after_crash(job: int, attempt: int, crashes: int, how: str) -> Settlement:
+    """What becomes of a job that may have taken its process along: again, alone; and in the end to the dead letters."""
+    if crashes + 1 >= CRASHES:
+        error = f"given up: {how}, and it was so {crashes + 1} times"
+        return Settlement(job, attempt, Step.GIVE_UP, error=error, crashed=True)
+    return Settlement(job, attempt, Step.HAND_BACK, error=how, uncharged=True, crashed=True)

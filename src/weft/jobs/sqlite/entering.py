@@ -1,0 +1,54 @@
+"""How jobs get into the tables. Runs inside a transaction of the ledger's."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from weft.jobs.lifecycle import FINAL, State
+from weft.jobs.records import Entry
+
+__all__ = ["enter"]
+
+_COLUMNS = (
+    "uid", "task", "queue", "state", "priority", "arguments", "max_attempts", "timeout", "result_ttl", "unique_key",
+    "idempotency_key", "created_at", "scheduled_at",
+)  # fmt: skip
+_INSERT = f"INSERT INTO job ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names of ours
+_UNFINISHED = ", ".join(str(int(state)) for state in State if state not in FINAL)
+_SAME_KEY = (
+    f"SELECT uid FROM job WHERE unique_key = ? AND (state IN ({_UNFINISHED}) OR created_at > ?) "  # noqa: S608 - numbers of ours
+    "ORDER BY id DESC LIMIT 1"
+)
+_SAME_IDEMPOTENCY = "SELECT uid FROM job WHERE idempotency_key = ?"
+
+
+def enter(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[str]:
+    """Store the jobs; the uid of each, or that of the one which stands for it already."""
+    if not any(map(_keyed, entries)):
+        connection.executemany(_INSERT, map(_row, entries))
+        return [entry.uid for entry in entries]
+    return [_enter_once(connection, entry) for entry in entries]
+
+
+def _keyed(entry: Entry) -> bool:
+    return entry.unique_key is not None or entry.idempotency_key is not None
+
+
+def _enter_once(connection: sqlite3.Connection, entry: Entry) -> str:
+    found = None
+    if entry.idempotency_key is not None:
+        found = connection.execute(_SAME_IDEMPOTENCY, (entry.idempotency_key,)).fetchone()
+    if found is None and entry.unique_key is not None:
+        found = connection.execute(_SAME_KEY, (entry.unique_key, entry.created_at - entry.unique_for)).fetchone()
+    if found is not None:
+        return str(found[0])
+    connection.execute(_INSERT, _row(entry))
+    return entry.uid
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    later = entry.scheduled_at is not None and entry.scheduled_at > entry.created_at
+    return (
+        entry.uid, entry.task, entry.queue, int(State.SCHEDULED if later else State.AVAILABLE), entry.priority,
+        entry.arguments, entry.max_attempts, entry.timeout, entry.result_ttl, entry.unique_key, entry.idempotency_key,
+        entry.created_at, entry.scheduled_at,
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""The tables, and how a file written by an older weft is brought up to date."""
+
+import sqlite3
+
+from weft.jobs.errors import StoreError
+from weft.jobs.lifecycle import FINAL, State
+
+__all__ = ["VERSION", "migrate"]
+
+_FINAL = ", ".join(str(int(state)) for state in sorted(FINAL))
+
+_FIRST = f"""
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY,
+    uid TEXT NOT NULL UNIQUE,
+    task TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    arguments BLOB NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    max_attempts INTEGER NOT NULL,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    timeout REAL,
+    result_ttl REAL NOT NULL,
+    unique_key TEXT,
+    idempotency_key TEXT UNIQUE,
+    owner TEXT,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    progress REAL NOT NULL DEFAULT 0,
+    note TEXT NOT NULL DEFAULT '',
+    result BLOB,
+    error TEXT,
+    created_at REAL NOT NULL,
+    scheduled_at REAL,
+    started_at REAL,
+    finished_at REAL,
+    expires_at REAL
+);
+CREATE INDEX job_available ON job (queue, priority DESC, id) WHERE state = {int(State.AVAILABLE)};
+CREATE INDEX job_due ON job (scheduled_at) WHERE state IN ({int(State.SCHEDULED)}, {int(State.RETRYABLE)});
+CREATE INDEX job_running ON job (owner) WHERE state = {int(State.RUNNING)};
+CREATE INDEX job_expired ON job (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX job_unique ON job (unique_key) WHERE unique_key IS NOT NULL;
+"""
+# The partial indexes are what makes a million finished jobs weigh nothing on those that are not: they are in none but
+# the one by which they expire.
+
+_MIGRATIONS = (_FIRST,)
+VERSION = len(_MIGRATIONS)
+"""What `PRAGMA user_version` says of a file that is up to date."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file up to date, in one transaction. Any number of processes may try at once.
+
+    Raises:
+        StoreError: a newer weft has written the file.
+    """
+    if _version(connection) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = _version(connection)
+        if found > VERSION:
+            raise StoreError(
+                f"the job store has schema {found}, and this weft knows {VERSION} at most: a newer one has written it. "
+                "Use that one, or another file"
+            )
+        for script in _MIGRATIONS[found:]:
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,273 @@
+"""The embedded engine: all that callers and workers ask of a job store in one SQLite file."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
+from weakref import WeakSet
+
+from weft.clock import wall
+from weft.jobs.errors import JobNotFound, StoreError
+from weft.jobs.lifecycle import FINAL, State, Step, advance
+from weft.jobs.records import Entry, Record
+from weft.jobs.sqlite.bell import Bell, ring
+from weft.jobs.sqlite.entering import enter
+from weft.jobs.sqlite.ledger import Change, Ledger, connect
+from weft.jobs.sqlite.owners import DeadOwner, Owner, dead_owners
+from weft.jobs.sqlite.places import files_of
+from weft.jobs.sqlite.turn import KEPT, Report, Turn, take_turn
+
+__all__ = ["Desk", "SQLiteStore"]
+
+_COLUMNS = tuple(field.name for field in fields(Record))
+_RECORD = ", ".join(_COLUMNS)
+_FINAL = ", ".join(str(int(state)) for state in sorted(FINAL))
+_PRUNED_AT_ONCE = 500
+
+
+class Desk:
+    """A worker's place at the store. Belongs to the worker's thread.
+
+    Attributes:
+        owner: its claim to be alive.
+        bell: rung when there is something to do.
+    """
+
+    def __init__(self, store: "SQLiteStore") -> None:
+        self._store = store
+        self.owner = Owner(store.files.folder)
+        self.bell = Bell(store.files.folder, self.owner.name)
+
+    def dead(self) -> list[DeadOwner]:
+        """Owners that have died, each to be buried, or left, when the turn is taken that tells of it."""
+        return list(dead_owners(self._store.files.folder))
+
+    def close(self) -> None:
+        """Leave in good order: nothing is running, and all is settled."""
+        self._store.leave(self)
+        self.owner.close()
+        self.bell.close()
+
+    def disown(self) -> None:
+        """In a forked child: the place is the parent's."""
+        self.owner.disown()
+
+
+class _Open:
+    """The files, opened by this process."""
+
+    def __init__(self, ledger: Ledger, reader: sqlite3.Connection) -> None:
+        self.ledger = ledger
+        self.reader = reader
+        self.reading = threading.Lock()
+
+
+class SQLiteStore:
+    """Jobs in one file. Any number of threads and processes of one machine; a forked child may go on using it.
+
+    Args:
+        path: the file; it is made, its folder is not. Beside it a folder of the same name with ".d" holds locks.
+        synchronous: "FULL": a stored job survives a power cut; "NORMAL": the end of its process, which is faster.
+
+    Raises:
+        UnsuitablePlace: the file is on a network share, or its folder does not exist.
+        StoreError: it is no job store, or a newer weft has written it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, synchronous: str = "FULL") -> None:
+        self.files = files_of(path)
+        self._synchronous = synchronous
+        self._desks: WeakSet[Desk] = WeakSet()
+        self._opening = threading.Lock()
+        self._opened: _Open | None = None
+        self._left_behind: list[_Open | None] = []
+        self._closed = False
+        _ = self._open  # what is wrong with the file is told at once
+        _stores.add(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: threads stayed with the parent, and its connections must not be used, nor closed, here."""
+        self._left_behind.append(self._opened)
+        self._opened, self._opening = None, threading.Lock()
+        for desk in tuple(self._desks):
+            desk.disown()
+        self._desks.clear()
+
+    @property
+    def _open(self) -> "_Open":
+        with self._opening:
+            if self._closed:
+                raise StoreError("the job store has been closed")
+            if self._opened is None:
+                self._opened = _Open(Ledger(self.files, synchronous=self._synchronous), connect(self.files))
+            return self._opened
+
+    # -- callers
+
+    def enqueue(self, entries: Sequence[Entry], told: Callable[[], object] | None = None) -> Change[list[str]]:
+        """Store jobs; the uid of each, or of the one that stands for it already. See `Ledger.change`."""
+
+        def enter_and_wake(connection: sqlite3.Connection) -> list[str]:
+            return enter(connection, entries)
+
+        def wake() -> None:
+            self.ring()
+            if told is not None:
+                told()
+
+        return self._open.ledger.change(enter_and_wake, told=wake)
+
+    def ring(self) -> None:
+        """Wake every worker of this store."""
+        here = {desk.owner.name for desk in tuple(self._desks)}
+        for desk in tuple(self._desks):
+            desk.bell.ring_here()
+        with os.scandir(self.files.folder) as found:
+            names = {each.name.removesuffix(".owner") for each in found if each.name.endswith(".owner")}
+        if names - here:
+            ring(self.files.folder, names - here)
+
+    def record(self, uid: str) -> Record:
+        """All that is known of a job.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        rows = self._read(f"SELECT {_RECORD} FROM job WHERE uid = ?", (uid,))  # noqa: S608 - columns of ours
+        if not rows:
+            raise JobNotFound(f"there is no job {uid!r} in {self.files.database}: it was pruned, or never was")
+        return _record(rows[0])
+
+    def records(
+        self, *, state: State | None = None, queue: str | None = None, task: str | None = None, most: int = 100
+    ) -> list[Record]:
+        """The youngest jobs that fit."""
+        wanted = {"state": None if state is None else int(state), "queue": queue, "task": task}
+        given = {column: value for column, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in given) or "1"
+        rows = self._read(f"SELECT {_RECORD} FROM job WHERE {where} ORDER BY id DESC LIMIT ?", (*given.values(), most))  # noqa: S608 - columns of ours
+        return [_record(row) for row in rows]
+
+    def counts(self) -> dict[str, dict[State, int]]:
+        """Queue -> state -> how many."""
+        found: dict[str, dict[State, int]] = {}
+        for queue, state, count in self._read("SELECT queue, state, count(*) FROM job GROUP BY 1, 2 ORDER BY 1, 2"):
+            found.setdefault(str(queue), {})[State(state)] = int(count)
+        return found
+
+    def cancel(self, uid: str) -> State:
+        """Cancel a job that has not begun, or ask its worker to; the state it is in then.
+
+        Raises:
+            JobNotFound: there is none.
+            ImpossibleStep: it has ended.
+        """
+
+        def cancel_now(connection: sqlite3.Connection) -> State:
+            state = self._state(connection, uid)
+            target = advance(state, Step.CANCEL)
+            if state is State.RUNNING:
+                connection.execute("UPDATE job SET cancel_requested = 1 WHERE uid = ?", (uid,))
+                return state
+            connection.execute(
+                "UPDATE job SET state = ?, finished_at = ?, expires_at = ? WHERE uid = ?",
+                (int(target), wall(), wall() + KEPT, uid),
+            )
+            return target
+
+        state = self._open.ledger.change(cancel_now).wait()
+        self.ring()
+        return state
+
+    def retry(self, uid: str) -> None:
+        """Have a job run again, or sooner, with all its attempts.
+
+        Raises:
+            JobNotFound: there is none.
+            ImpossibleStep: it is running, or about to.
+        """
+
+        def revive(connection: sqlite3.Connection) -> None:
+            target = advance(self._state(connection, uid), Step.REVIVE)
+            connection.execute(
+                "UPDATE job SET state = ?, attempt = 0, crashes = 0, cancel_requested = 0, finished_at = NULL, "
+                "expires_at = NULL, result = NULL, scheduled_at = NULL WHERE uid = ?",
+                (int(target), uid),
+            )
+
+        self._open.ledger.change(revive, told=self.ring).wait()
+
+    def prune(self, before: float) -> int:
+        """Forget finished jobs whose time to be kept was over then, a few at a time; how many."""
+        gone = 0
+        while True:
+            found = self._open.ledger.change(lambda connection: _prune(connection, before), durable=False).wait()
+            gone += found
+            if found < _PRUNED_AT_ONCE:
+                return gone
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        with self._opening:
+            opened, self._opened, self._closed = self._opened, None, True
+        if opened is not None:
+            opened.ledger.close()
+            with opened.reading:
+                opened.reader.close()
+
+    # -- workers
+
+    def desk(self) -> "Desk":
+        """A place for one worker."""
+        desk = Desk(self)
+        self._desks.add(desk)
+        return desk
+
+    def turn(self, turn: Turn) -> Report:
+        """Take a worker's turn. Blocks until it is written."""
+        return self._open.ledger.change(lambda connection: take_turn(connection, turn), durable=False).wait()
+
+    def leave(self, desk: "Desk") -> None:
+        """A worker has gone. (For the desk.)"""
+        self._desks.discard(desk)
+
+    def _state(self, connection: sqlite3.Connection, uid: str) -> State:
+        row = connection.execute("SELECT state FROM job WHERE uid = ?", (uid,)).fetchone()
+        if row is None:
+            raise JobNotFound(f"there is no job {uid!r} in {self.files.database}: it was pruned, or never was")
+        return State(row[0])
+
+    def _read(self, query: str, arguments: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        opened = self._open
+        try:
+            with opened.reading:
+                return opened.reader.execute(query, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the job store {self.files.database} could not be read: {error}") from error
+
+
+def _prune(connection: sqlite3.Connection, before: float) -> int:
+    return connection.execute(
+        f"DELETE FROM job WHERE id IN (SELECT id FROM job WHERE expires_at <= ? AND state IN ({_FINAL}) LIMIT ?)",  # noqa: S608 - numbers of ours
+        (before, _PRUNED_AT_ONCE),
+    ).rowcount
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    found = dict(zip(_COLUMNS, row, strict=True))
+    text = bytes(found.pop("arguments")).decode("utf-8", "replace")
+    state, wanted = State(found.pop("state")), bool(found.pop("cancel_requested"))
+    return Record(**found, arguments=text, state=state, cancel_requested=wanted)
+
+
+_stores: WeakSet[SQLiteStore] = WeakSet()
+
+
+def _after_fork() -> None:
+    for store in tuple(_stores):
+        store.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,135 @@
+"""A worker's turn: all that it has to tell and to ask, in one transaction. Runs inside one of the ledger's.
+
+Its changes need not reach the disk at once: what a power cut takes of them is work done, which is then done again.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from weft.jobs.lifecycle import STEPS, State, Step
+from weft.jobs.records import Claim, Progress, Settlement
+from weft.jobs.settling import after_crash
+
+__all__ = ["KEPT", "Fallen", "Report", "Turn", "take_turn"]
+
+KEPT = 30 * 86_400.0
+"""Seconds for which jobs that were given up or cancelled are kept."""
+
+
+def _among(states: Iterable[State]) -> str:
+    return ", ".join(str(int(state)) for state in sorted(states))
+
+
+# The states come from the lifecycle's table; nothing else is put into these texts.
+_SETTLE = f"""
+UPDATE job SET state = ?, attempt = attempt - ?, crashes = crashes + ?, result = ?, error = coalesce(?, error),
+    scheduled_at = coalesce(?, scheduled_at), finished_at = ?, expires_at = ?, owner = NULL
+WHERE id = ? AND attempt = ? AND owner = ? AND state = {int(State.RUNNING)}
+"""  # noqa: S608
+_PROGRESS = f"UPDATE job SET progress = ?, note = ? WHERE id = ? AND attempt = ? AND state = {int(State.RUNNING)}"  # noqa: S608
+_FALL_DUE = f"""
+UPDATE job SET state = {int(STEPS[Step.FALL_DUE].target)}
+WHERE state IN ({_among(STEPS[Step.FALL_DUE].sources)}) AND scheduled_at <= ?
+"""  # noqa: S608
+_CLAIM = f"""
+UPDATE job SET state = {int(STEPS[Step.CLAIM].target)}, owner = ?, attempt = attempt + 1, started_at = ?
+WHERE id IN (
+    SELECT id FROM job WHERE queue = ? AND state = {int(State.AVAILABLE)} ORDER BY priority DESC, id LIMIT ?
+)
+RETURNING id, uid, task, queue, arguments, attempt, max_attempts, crashes, timeout, result_ttl, priority
+"""  # noqa: S608
+_CANCELLED = f"SELECT id, attempt FROM job WHERE owner = ? AND state = {int(State.RUNNING)} AND cancel_requested"  # noqa: S608
+_NEXT_DUE = f"SELECT min(scheduled_at) FROM job WHERE state IN ({_among(STEPS[Step.FALL_DUE].sources)})"  # noqa: S608
+_LEFT_BEHIND = f"SELECT id, attempt, crashes FROM job WHERE owner = ? AND state = {int(State.RUNNING)}"  # noqa: S608
+
+_FINAL_STEPS = {Step.COMPLETE, Step.GIVE_UP, Step.CANCEL}
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """An owner that has died, and the jobs that it had begun."""
+
+    name: str
+    begun: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a worker has to say.
+
+    Attributes:
+        owner: who it is.
+        now: the time.
+        room: queue -> jobs that it can take.
+        settled, progress: what its jobs have come to, and how far they are.
+        fallen: owners that it has found dead.
+        kept: how long (seconds) jobs that were given up or cancelled are kept.
+    """
+
+    owner: str
+    now: float
+    room: Mapping[str, int]
+    settled: Sequence[Settlement] = ()
+    progress: Sequence[Progress] = ()
+    fallen: Sequence[Fallen] = ()
+    kept: float = KEPT
+
+
+@dataclass(slots=True)
+class Report:
+    """What it is told.
+
+    Attributes:
+        claims: jobs that are its own now, the most urgent first.
+        cancelled: ids and attempts of those of its jobs that somebody wants cancelled.
+        next_due: when the next job falls due, of those that are for later.
+    """
+
+    claims: list[Claim] = field(default_factory=list)
+    cancelled: list[tuple[int, int]] = field(default_factory=list)
+    next_due: float | None = None
+
+
+def take_turn(connection: sqlite3.Connection, turn: Turn) -> Report:
+    """Write what the worker has to say, and give it what it can take."""
+    connection.executemany(_SETTLE, (_settling(each, turn) for each in turn.settled))
+    connection.executemany(_PROGRESS, ((each.fraction, each.note, each.id, each.attempt) for each in turn.progress))
+    for fallen in turn.fallen:
+        _bury(connection, fallen, turn)
+    connection.execute(_FALL_DUE, (turn.now,))
+    report = Report()
+    for queue, room in turn.room.items():
+        if room > 0:
+            rows = connection.execute(_CLAIM, (turn.owner, turn.now, queue, room)).fetchall()
+            rows.sort(key=lambda row: (-row[-1], row[0]))  # RETURNING promises no order
+            report.claims.extend(Claim(*row[:-1]) for row in rows)
+    report.cancelled = connection.execute(_CANCELLED, (turn.owner,)).fetchall()
+    report.next_due = connection.execute(_NEXT_DUE).fetchone()[0]
+    return report
+
+
+def _settling(settled: Settlement, turn: Turn) -> tuple[object, ...]:
+    final = settled.step in _FINAL_STEPS
+    expires = settled.expires_at if settled.step is Step.COMPLETE else turn.now + turn.kept
+    return (
+        int(STEPS[settled.step].target), settled.uncharged, settled.crashed, settled.result, settled.error,
+        settled.again_at, turn.now if final else None, expires if final else None, settled.id, settled.attempt,
+        turn.owner,
+    )  # fmt: skip
+
+
+def _bury(connection: sqlite3.Connection, fallen: Fallen, turn: Turn) -> None:
+    """Hand on what a dead owner has left: what it had not begun is not charged for it.
+
+    What had begun is suspect, each of them, because one of them may have been the cause.
+    """
+    left = connection.execute(_LEFT_BEHIND, (fallen.name,)).fetchall()
+    begun = [(job, attempt, crashes) for job, attempt, crashes in left if job in fallen.begun]
+    settled = [
+        Settlement(job, attempt, Step.HAND_BACK, uncharged=True) for job, attempt, _ in left if job not in fallen.begun
+    ]
+    for job, attempt, crashes in begun:
+        settled.append(after_crash(job, attempt, crashes, "its worker died while it ran"))
+    as_owner = Turn(fallen.name, turn.now, {}, kept=turn.kept)
+    connection.executemany(_SETTLE, (_settling(each, as_owner) for each in settled))

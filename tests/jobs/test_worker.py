@@ -1,0 +1,232 @@
+"""A worker and its jobs, in this process."""
+
+import asyncio
+import os
+import time
+
+import chores
+import pytest
+
+import weft
+from weft import jobs
+from weft.jobs.lifecycle import State
+
+SOON = 20
+
+
+def test_jobs_run_where_they_belong(store, worker):
+    """Plain ones on a thread, async ones on the loop, those with cpu=True in a process."""
+    worker()
+    assert chores.note.enqueue("a").result(SOON) == "a"
+    assert chores.note_async.enqueue("b").result(SOON) == "async b"
+    assert chores.pid.enqueue().result(SOON) != os.getpid()
+    assert chores.scale.enqueue(chores.Size(2, 1), 3).result(SOON) == chores.Size(6)
+    assert chores.seen == ["a", "b"]
+
+
+def test_a_coroutine_stores_and_waits_without_blocking(store, worker):
+    """`await job.enqueue(...)` is durable, `await handle.wait()` gives the value, `result()` says what to write."""
+    worker()
+
+    async def main():
+        handle = await chores.note.enqueue("a")
+        assert await handle.wait(SOON) == "a"
+        with pytest.raises(weft.WouldBlock, match="await handle.wait"):
+            handle.result()
+        unique = chores.note.using(delay=60, unique=True)
+        return await unique.enqueue("b"), await unique.enqueue("b")
+
+    first, second = asyncio.run(main())
+    assert first.uid == second.uid
+
+
+def test_failures_are_tried_again_and_end_as_dead_letters(store, worker):
+    """Three attempts, then the error is kept with its traceback; a person may have it run again."""
+    worker()
+    handle = chores.fail.enqueue("x")
+    with pytest.raises(jobs.JobFailed, match="LookupError: x"):
+        handle.result(SOON)
+    assert chores.seen == ["x"] * 3
+    assert (handle.status(), handle.record().attempt) == (State.DISCARDED, 3)
+    handle.retry()
+    with pytest.raises(jobs.JobFailed):
+        handle.result(SOON)
+    assert chores.seen == ["x"] * 6
+
+
+def test_a_job_may_give_itself_up_or_ask_for_later(store, worker):
+    """`Discard` ends it at once; `Snooze` has it run again without counting the attempt."""
+    worker()
+    with pytest.raises(jobs.JobFailed, match="not worth another try"):
+        chores.discard.enqueue().result(SOON)
+    assert chores.seen == ["once"]
+    assert chores.snooze.enqueue().result(SOON) == 1
+
+
+def test_what_a_job_cannot_return_is_told(store, worker):
+    """A result that JSON cannot carry is the job's failure, and says so."""
+    worker()
+    with pytest.raises(jobs.JobFailed, match="returned what JSON cannot carry"):
+        chores.returns_a_lock.enqueue().result(SOON)
+
+
+def test_an_unknown_job_is_kept(store, worker, monkeypatch):
+    """A name that is declared nowhere (after a deploy) fails in words, and can be retried when it is."""
+    from weft.jobs import declaring
+
+    handle = chores.note.using(retries=0).enqueue("a")
+    monkeypatch.delitem(declaring._known, "chores.note")
+    worker()
+    with pytest.raises(jobs.JobFailed, match="no job is declared as 'chores.note' in this process: import its module"):
+        handle.result(SOON)
+    monkeypatch.undo()
+    handle.retry()
+    assert handle.result(SOON) == "a"
+
+
+def test_the_urgent_come_first(store, worker):
+    """Larger priorities first, in the order of their storing among equals."""
+    for word, priority in (("c", 0), ("d", 0), ("e", -5), ("a", 10), ("b", 10)):
+        last = chores.note.using(priority=priority).enqueue(word)
+    worker({"default": 1})
+    last.result(SOON)
+    for record in store.records():
+        jobs.handle(record.uid).result(SOON)
+    assert chores.seen == ["a", "b", "c", "d", "e"]
+
+
+def test_later_jobs_wait_in_the_store(store, worker, monkeypatch):
+    """A delayed job begins when its time has come, not before; clocks that are set back harm nobody."""
+    handle = chores.note.using(delay=3600).enqueue("later")
+    running = worker()
+    assert chores.note.enqueue("now").result(SOON) == "now"
+    assert handle.status() is State.SCHEDULED
+    monkeypatch.setattr("weft.clock._calendar", lambda: time.time() - 86_400)
+    assert chores.note.enqueue("yesterday").result(SOON) == "yesterday"
+    monkeypatch.setattr("weft.clock._calendar", lambda: time.time() + 3601)
+    running._desk.bell.ring_here()
+    assert handle.result(SOON) == "later"
+
+
+def test_a_late_job_is_given_up(store, worker):
+    """On a thread it is abandoned, and its slot goes to the next; in a process it is killed."""
+    worker({"default": 1})
+    late, computing = chores.sleep_beyond_its_time.enqueue(), chores.compute_for_ever.enqueue()
+    with pytest.raises(jobs.JobFailed, match=r"not done within 0.05 s"):
+        late.result(SOON)
+    with pytest.raises(jobs.JobFailed, match=r"not done within 0.3 s"):
+        computing.result(SOON)
+    assert chores.note.enqueue("next").result(SOON) == "next"
+
+
+def test_a_running_job_can_be_cancelled(store, worker):
+    """A thread is told and abandoned, a coroutine is cancelled; one that waits never begins."""
+    worker({"default": 1})
+    handle = chores.wait_for_go.enqueue()
+    assert chores.EVENTS["begun"].wait(SOON)
+    waiting = chores.note.enqueue("never")
+    assert waiting.cancel() is State.CANCELLED
+    assert handle.cancel() is State.RUNNING
+    with pytest.raises(jobs.JobCancelled):
+        handle.result(SOON)
+    chores.EVENTS["go"].set()
+    chores.EVENTS["begun"].clear()
+    coroutine = chores.wait_for_ever.enqueue()
+    assert chores.EVENTS["begun"].wait(SOON)
+    coroutine.cancel()
+    with pytest.raises(jobs.JobCancelled):
+        coroutine.result(SOON)
+    assert chores.note.enqueue("next").result(SOON) == "next"
+    assert set(chores.seen) == {True, "cancelled", "next"}
+
+
+def test_progress_is_seen_while_it_runs(store, worker):
+    """A fraction and words, written with the worker's next turn."""
+    worker()
+    handle = chores.half_way.enqueue()
+    assert chores.EVENTS["begun"].wait(SOON)
+    end = time.monotonic() + SOON
+    while handle.progress() != (0.5, "half of it") and time.monotonic() < end:
+        pass
+    assert handle.progress() == (0.5, "half of it")
+    chores.EVENTS["go"].set()
+    assert handle.result(SOON) == "all"
+    assert handle.progress()[0] == 1.0
+
+
+def test_stopping_hands_back_what_is_not_done(store, worker):
+    """After the grace, jobs under way and those that wait go to another worker, and no attempt is charged."""
+    first = worker({"default": 1})
+    handle, waiting = chores.wait_for_go.enqueue(), chores.note.enqueue("a")
+    assert chores.EVENTS["begun"].wait(SOON)
+    first.stop(grace=0)
+    assert (handle.status(), handle.record().attempt) == (State.AVAILABLE, 0)
+    assert (waiting.status(), waiting.record().attempt) == (State.AVAILABLE, 0)
+    chores.EVENTS["go"].set()
+    worker()
+    assert handle.result(SOON) is False
+    assert waiting.result(SOON) == "a"
+
+
+def test_stopping_lets_jobs_end_within_the_grace(store, worker):
+    """What ends in time is done, and settled."""
+    first = worker()
+    handle = chores.wait_for_go.enqueue()
+    assert chores.EVENTS["begun"].wait(SOON)
+    first.ask_to_stop()
+    chores.EVENTS["go"].set()
+    first.stop(grace=SOON)
+    assert handle.status() is State.COMPLETED
+
+
+def test_a_job_cannot_end_its_worker(store, worker):
+    """SystemExit is its failure; a fork in it is its own affair."""
+    worker()
+    with pytest.raises(jobs.JobFailed, match="SystemExit: 3"):
+        chores.leave.enqueue().result(SOON)
+    assert chores.fork.enqueue().result(SOON) == os.getpid()
+    assert chores.note.enqueue("next").result(SOON) == "next"
+
+
+def test_a_store_that_cannot_be_written_is_tried_again(store, worker, caplog, monkeypatch):
+    """A worker whose turn fails keeps what it has to say, and says it when the store can be written again."""
+    monkeypatch.setattr("weft.jobs.worker._HURT", 0.01)
+    worker()
+    handle = chores.wait_for_go.enqueue()
+    assert chores.EVENTS["begun"].wait(SOON)
+    real, failing = store.turn, [3]
+
+    def broken(turn):
+        if turn.settled and failing[0]:
+            failing[0] -= 1
+            raise jobs.StoreError("disk full")
+        return real(turn)
+
+    monkeypatch.setattr(store, "turn", broken)
+    chores.EVENTS["go"].set()
+    assert handle.result(SOON) is False
+    assert caplog.text.count("the job store could not be written; trying again") == 3
+
+
+def test_current_is_for_jobs():
+    """Outside of one it says so."""
+    with pytest.raises(weft.InvalidCall, match="no job runs this code"):
+        jobs.current()
+
+
+@pytest.mark.parametrize("queues", [{}, {"mail": 0}])
+def test_a_worker_needs_a_queue_with_a_slot(store, queues):
+    """Nothing to do is a mistake."""
+    with pytest.raises(weft.InvalidValue, match="name at least one"):
+        jobs.Worker(queues)
+
+
+def test_a_worker_is_started_once(store, worker):
+    """A second start is a mistake; each queue is served by those who name it."""
+    made = jobs.embedded(mail=1)
+    with pytest.raises(weft.InvalidCall, match="make another"):
+        made.start()
+    here, elsewhere = chores.note.using(queue="mail").enqueue("a"), chores.note.enqueue("b")
+    assert here.result(SOON) == "a"
+    assert elsewhere.status() is State.AVAILABLE
+    made.stop()
