@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextvars import Context, ContextVar
 
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 import weft
 from weft.adapters.asgi import Weft, weft_deadline
+from weft.adapters.asgi_incoming import Incoming
 from weft.scopes.current import current
 from weft.testing import faults
 
@@ -460,7 +462,7 @@ def test_other_errors_are_left_to_the_server(client_of):
 
 
 def test_a_client_that_is_gone_takes_its_calls_with_it(client_of):
-    """An app that only waits for its calls need not ask: they are cancelled, and nobody is answered anything."""
+    """An app that only waits for its calls need not ask: they are cancelled, and the server is told 499."""
     seen = []
 
     async def app(scope, receive, send):
@@ -476,7 +478,104 @@ def test_a_client_that_is_gone_takes_its_calls_with_it(client_of):
     client = None
     answer = asyncio.run(serve())
     assert isinstance(seen[0].outcome, weft.Cancelled)
-    assert (answer.status, answer.error) == (0, None)
+    assert (answer.status, answer.error) == (499, None)
+
+
+def test_middleware_outside_has_an_answer_when_the_client_is_gone(client_of):
+    """Starlette's `BaseHTTPMiddleware` takes an app that answers nothing for broken."""
+    api = FastAPI()
+    api.add_middleware(Weft)
+
+    @api.middleware("http")
+    async def outside(request, call_next):
+        return await call_next(request)
+
+    @api.get("/")
+    async def endpoint():
+        async with weft.scope() as inner:
+            inner.start(asyncio.Event().wait)
+            client.gone.set()
+
+    async def serve():
+        nonlocal client
+        client = client_of(api)
+        return await client.get()
+
+    client = None
+    assert asyncio.run(serve()).error is None
+
+
+def test_messages_are_taken_ahead_in_the_context_of_the_middleware_outside(client_of):
+    """A `receive` that looks at its middleware's variables finds them, and the request's own are let go of."""
+    whose = ContextVar("whose")
+    seen = []
+
+    async def app(scope, receive, send):
+        async with weft.scope() as inner:
+            inner.start(asyncio.Event().wait)
+            client.gone.set()
+
+    async def outside(scope, receive, send):
+        async def looking():
+            seen.append((whose.get(), weft.remaining()))
+            return await receive()
+
+        whose.set("outside")
+        await Weft(app)(scope, looking, send)
+
+    async def serve():
+        nonlocal client
+        client = client_of(outside)
+        return await client.get()
+
+    client = None
+    assert asyncio.run(serve()).status == 499
+    assert set(seen) == {("outside", None)}
+
+
+@pytest.mark.parametrize(("length", "listens"), [(b"0", True), (b"2", False)])
+def test_a_body_of_no_bytes_is_none(length, listens):
+    """`Content-Length: 0`, as browsers send it with a POST, announces nothing that the app might still want."""
+    gone = []
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def main():
+        incoming = Incoming(receive, [(b"content-length", length)], lambda: gone.append(True), Context())
+        incoming.listen()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        incoming.close()
+
+    asyncio.run(main())
+    assert bool(gone) is listens
+
+
+def test_a_broken_receive_is_met_by_whoever_asks(client_of):
+    """What the server raises ahead of the app's asking is not kept: the app gets the server's own answer."""
+    asked = []
+
+    async def app(scope, receive, send):
+        async with weft.scope() as inner:
+            inner.start(until_asked)
+        await send(HEAD)
+        await send({"type": "http.response.body", "body": (await receive())["body"]})
+
+    async def until_asked():
+        while not asked:
+            await asyncio.sleep(0)
+
+    async def outside(scope, receive, send):
+        async def flaky():
+            asked.append(1)
+            if len(asked) == 1:
+                raise ConnectionError("once")
+            return {"type": "http.request", "body": b"all", "more_body": False}
+
+        await Weft(app)(scope, flaky, send)
+
+    assert ask(client_of, outside).body == b"all"
 
 
 def test_other_errors_of_an_app_whose_client_is_gone_are_told(client_of):

@@ -209,6 +209,50 @@ def test_a_cancelled_anyio_scope_waits_for_the_thread():
     assert ended == ["slow", "scope"]
 
 
+def test_a_call_that_waits_for_a_slot_can_be_cancelled():
+    """Anyio's promise as well: what has not begun is let go of at once, and is never made."""
+    weft.configure(threads=1)
+    gate, ran = threading.Event(), []
+
+    async def main():
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.to_thread.run_sync, gate.wait, 30)
+            await until(lambda: runtime().threads.statistics().running == 1)
+            for occupied in (lambda: waiting() == 1, lambda: runtime().threads.statistics().queued == 1):
+                async with anyio.create_task_group() as inner:
+                    inner.start_soon(anyio.to_thread.run_sync, ran.append, "never")
+                    await until(occupied)
+                    inner.cancel_scope.cancel()
+                assert not ran
+                weft.limit("threadpool", 2)
+            gate.set()
+
+    anyio.run(main)
+    assert not ran
+
+
+def test_background_tasks_are_never_refused_in_scopes_of_their_own(client_of, api):
+    """The request has been answered, however many scopes are between it and the call."""
+    weft.configure(threads=1, thread_queue=1)
+    ran, gate = [], threading.Event()
+
+    async def later():
+        async with weft.scope() as scope:
+            scope.start(gate.wait, 30)
+            await until(lambda: runtime().threads.statistics().running == 1)
+            scope.start(gate.wait, 30)
+            await until(lambda: runtime().threads.statistics().queued == 1)
+            asyncio.get_running_loop().call_soon(gate.set)
+            await anyio.to_thread.run_sync(ran.append, "ran")
+
+    @api.get("/")
+    async def endpoint(tasks: BackgroundTasks):
+        tasks.add_task(later)
+
+    answer = asyncio.run(client_of(api).get())
+    assert (answer.status, answer.error, ran) == (200, None, ["ran"])
+
+
 def test_a_thread_can_call_back_into_the_loop():
     """`anyio.from_thread` runs functions and coroutines on the loop, and tells of a cancelled scope, as ever."""
 

@@ -42,7 +42,7 @@ def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WEFT_JOBS", "sqlite:jobs.db")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "shop", raising=False)
+    sys.modules.pop("shop", None)
     from weft.jobs import declaring
 
     monkeypatch.setattr(declaring, "_known", {})
@@ -52,7 +52,7 @@ def shop(tmp_path, monkeypatch):
     if stores._store is not None:
         stores._store.close()
         stores._store = None
-    monkeypatch.delitem(sys.modules, "shop")
+    sys.modules.pop("shop", None)
 
 
 def weft(*words, **options):

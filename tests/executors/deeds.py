@@ -7,6 +7,7 @@ import multiprocessing.util
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 initialised = None
@@ -50,6 +51,17 @@ def leave_a_call_behind(executor, marker):
     global kept
     kept = executor(1)
     kept.submit(Path(marker).touch)
+
+
+def leave_a_stuck_call_behind():
+    """End with a call that does not."""
+    from weft.executors.threads import ThreadExecutor
+
+    global kept
+    kept = ThreadExecutor(1, exit_grace=0.1)
+    begun = threading.Event()
+    kept.submit(lambda: (begun.set(), threading.Event().wait()))
+    begun.wait()
 
 
 def compute_without_end(started):

@@ -560,6 +560,21 @@ sys.exit(child.exitcode)
     assert marker.exists()
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_give_one_grace(tmp_path, method):
+    """What is to be done at the end is done once, whichever of its two ways out a child takes."""
+    body = f"""
+from multiprocessing import get_context
+child = get_context({method!r}).Process(target=deeds.leave_a_stuck_call_behind)
+child.start()
+child.join(30)
+sys.exit(child.exitcode)
+"""
+    ended = run(tmp_path, body)
+    assert ended.returncode == 0
+    assert ended.stderr.count("exits without the calls that still run or wait") == 1
+
+
 def test_a_process_that_could_not_be_started_fails_its_call_alone(monkeypatch):
     """The system allows no further process: the call fails with its error, the executor goes on, and ends in order."""
 

@@ -9,6 +9,8 @@ app = Weft(app, deadline=10.0)                # any ASGI app
 """
 
 from collections.abc import Awaitable, MutableMapping
+from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeAlias
 
 from weft.adapters.asgi_access import AccessLog, App, Message, Receive, Send
@@ -25,6 +27,7 @@ __all__ = ["AccessLog", "Weft", "weft_deadline"]
 
 Connection: TypeAlias = tuple[MutableMapping[str, Any], Receive, Send]
 
+_CLIENT_GONE = 499  # as nginx logs it
 _BODIES = {"http.response.body", "http.response.pathsend"}  # the latter is a whole file
 
 
@@ -91,7 +94,7 @@ class Weft:
             await self._http(scope, receive, send)
         elif kind == "websocket":
             with HostedScope(None, None, self._watches.here()) as exchange:
-                await self.app(scope, Incoming(receive, (), exchange.cancel).receive, send)
+                await self.app(scope, Incoming(receive, (), exchange.cancel, copy_context()).receive, send)
         elif kind == "lifespan":
             await self.app(scope, receive, _closing(send))
         else:
@@ -108,6 +111,7 @@ class Weft:
                 await self.app(scope, exchange.receive, exchange.send)
         except Exception as error:
             if exchange.abandoned and of_cancellation(error):
+                await _tell_nobody(send)
                 return
             problem = None if exchange.answered else noted(error, scope.get("method"), scope.get("path"))
             if problem is None:
@@ -128,6 +132,7 @@ class _Exchange(HostedScope):
     def __init__(self, deadline: float | None, asked: float | None, watch: Watch, connection: Connection) -> None:
         super().__init__(deadline, asked, watch)
         self._scope, self._receive, self._send = connection
+        self._outside = copy_context()  # that of the middleware around us, whose `receive` may look at it
 
     @property
     def core(self) -> Core:
@@ -159,7 +164,7 @@ class _Exchange(HostedScope):
     def _read(self) -> Incoming:
         incoming = self.incoming
         if incoming is None:
-            incoming = self.incoming = Incoming(self._receive, self._scope["headers"], self._abandon)
+            incoming = self.incoming = Incoming(self._receive, self._scope["headers"], self._abandon, self._outside)
         return incoming
 
     def _listen(self) -> None:
@@ -170,6 +175,13 @@ class _Exchange(HostedScope):
         if not self._complete:
             self.abandoned = True
             self.cancel()
+
+
+async def _tell_nobody(send: Send) -> None:
+    # Middleware around us may count on an answer, although the server has nobody to send it to.
+    with suppress(OSError):
+        await send({"type": "http.response.start", "status": _CLIENT_GONE, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _answer(problem: Problem, send: Send) -> None:

@@ -24,12 +24,16 @@ class Incoming:
         receive: the server's.
         headers: the request's, in lower case.
         gone: called once, when the client has gone away.
+        context: in which messages are taken ahead of the app; not the request's, which would be kept alive.
     """
 
-    def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]], gone: Callable[[], object]) -> None:
+    def __init__(
+        self, receive: Receive, headers: Iterable[tuple[bytes, bytes]], gone: Callable[[], object], context: Context
+    ) -> None:
         self._receive = receive
         self._headers = headers
         self._gone = gone
+        self._context = context
         self._wanted = False
         self._reading = 0  # calls of the app that wait for the server
         self._ahead: asyncio.Task[None] | None = None  # takes the next message, ahead of the app
@@ -58,8 +62,7 @@ class Incoming:
         self._wanted = True
         idle = self._ahead is None and self._last is None and not self._reading
         if idle and (self._complete or not (self._kept or self._announces_body())):
-            # In a context of its own, or that of the request would be kept alive.
-            self._ahead = asyncio.get_running_loop().create_task(self._take(), context=Context())
+            self._ahead = asyncio.get_running_loop().create_task(self._take(), context=self._context)
 
     def close(self) -> None:
         """Listen no longer."""
@@ -68,9 +71,13 @@ class Incoming:
             self._ahead.cancel()
 
     async def _take(self) -> None:
-        message = self._noted(await self._receive())
-        if self._last is None:
-            self._kept.append(message)
+        try:
+            message = self._noted(await self._receive())
+        except Exception:  # noqa: BLE001 - the app, if it asks, meets it itself
+            self._wanted = False
+        else:
+            if self._last is None:
+                self._kept.append(message)
         self._ahead = None
         if self._wanted:
             self.listen()
@@ -84,4 +91,4 @@ class Incoming:
         return message
 
     def _announces_body(self) -> bool:
-        return any(name in _BODY_AHEAD for name, _ in self._headers)
+        return any(name in _BODY_AHEAD and value != b"0" for name, value in self._headers)

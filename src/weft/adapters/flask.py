@@ -35,9 +35,11 @@ class Weft:
 
     A client that goes away is not noticed: WSGI has no way to tell. Its request ends by its deadline.
 
-    Settings in `app.config`: `WEFT_DEADLINE` (seconds, or None), `WEFT_DEADLINE_HEADER` and `WEFT_ACCESS_LOG`, which
-    take precedence over the arguments; and each attribute of `weft.Config` in capitals, as in `WEFT_THREADS`, for the
-    runtime that all apps of the process share.
+    Settings in `app.config`, read when weft is installed: `WEFT_DEADLINE` (seconds, or None), `WEFT_DEADLINE_HEADER`
+    and `WEFT_ACCESS_LOG`, which take precedence over the arguments; and each attribute of `weft.Config` in capitals, as
+    in `WEFT_THREADS`, for the runtime that all apps of the process share.
+
+    The scope is around Flask's whole WSGI app: a test client's requests have it, a bare `test_request_context` has not.
 
     Args:
         app: the application; None: call `init_app` later.

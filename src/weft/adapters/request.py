@@ -18,7 +18,7 @@ from weft.scopes.join import as_join
 from weft.scopes.scope import Scope
 from weft.scopes.tally import tallying
 
-__all__ = ["RequestScope", "weft_deadline"]
+__all__ = ["RequestScope", "request_here", "weft_deadline"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,12 +113,20 @@ class RequestScope(Scope):
     def end(self) -> None:
         """Leave the scope without waiting: whatever is still under way inside is cancelled. Idempotent; any thread."""
         if self._left:
-            return  # a streamed body brings Flask's teardown a second time
+            return
         self._step_out()
         detach(self._attached)
         self._left = True
         if self._core is not None:
             self.cancel()
+
+
+def request_here() -> RequestScope | None:
+    """The request that this code works for, however many scopes are between; None: it works for none."""
+    scope = current.get()
+    while isinstance(scope, Scope) and not isinstance(scope, RequestScope):
+        scope = scope._parent  # noqa: SLF001 - of the base class
+    return scope if isinstance(scope, RequestScope) else None
 
 
 def weft_deadline(deadline: float | None) -> Callable[[Callable[P, T]], Callable[P, T]]:

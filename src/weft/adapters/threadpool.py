@@ -18,7 +18,7 @@ from typing import Any
 import anyio.lowlevel
 import anyio.to_thread
 
-from weft.adapters.request import RequestScope
+from weft.adapters.request import request_here
 from weft.calls.limits import Limit
 from weft.errors import InvalidCall, WeftError
 from weft.executors.loop import running_loop
@@ -69,25 +69,26 @@ class _RunSync:
         if any(options.values()) or running_loop() is None:
             return await self._original(func, *args, **options)
         await anyio.lowlevel.checkpoint_if_cancelled()
-        with anyio.CancelScope(shield=True) as shield:  # as anyio's own: what runs on a thread cannot be stopped
-            context = copy_context()
-            return await _on_thread(partial(self._inside(shield, context), func, *args), context, _name(func))
+        context = copy_context()
+        with anyio.CancelScope() as scope:
+            return await _on_thread(partial(self._inside(scope, context), func, *args), context, _name(func), scope)
 
 
-async def _on_thread(call: Callable[[], Any], context: Context, label: str) -> Any:
-    request = current.get()
-    refusable = not (isinstance(request, RequestScope) and request.answered)
+async def _on_thread(call: Callable[[], Any], context: Context, label: str, scope: anyio.CancelScope) -> Any:
+    request = request_here()
+    refusable = request is None or not request.answered
     home = runtime().running()
     limit = _limit()
     inside = limit.enter_nowait()
     if not inside and refusable:
-        await limit.enter(home, request, math.inf)
+        await limit.enter(home, current.get(), math.inf)
         inside = True
     try:
         ended: asyncio.Future[None] = home.loop.create_future()
+        ticket = [call]  # whoever takes it out decides whether the call is made
         done = partial(home.post_if_open, _end, ended)
-        work = Work(call, (), {}, done, context=context, owner=request, label=label)
-        await _run(work, ended, bounded=refusable)
+        work = Work(_call, (ticket,), {}, done, context=context, owner=current.get(), label=label)
+        await _run(work, ended, ticket, scope, bounded=refusable)
     finally:
         if inside:
             limit.leave()
@@ -96,14 +97,36 @@ async def _on_thread(call: Callable[[], Any], context: Context, label: str) -> A
     return work.value
 
 
-async def _run(work: Work, ended: "asyncio.Future[None]", *, bounded: bool) -> None:
+def _call(ticket: list[Callable[[], Any]]) -> Any:
+    try:
+        call = ticket.pop()
+    except IndexError:  # withdrawn
+        return None
+    return call()
+
+
+async def _run(
+    work: Work, ended: "asyncio.Future[None]", ticket: list[Any], scope: anyio.CancelScope, *, bounded: bool
+) -> None:
     threads = runtime().threads
     threads.start(work, bounded=bounded)
+    while not ended.done():
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            by_anyio = anyio.current_effective_deadline() == -math.inf
+            if not by_anyio or _withdrawn(ticket):
+                threads.cancel(work)
+                raise
+            scope.shield = True  # as anyio's own: what runs on a thread is waited for
+
+
+def _withdrawn(ticket: list[Any]) -> bool:
     try:
-        await ended
-    except asyncio.CancelledError:
-        threads.cancel(work)
-        raise
+        ticket.pop()
+    except IndexError:  # the call is being made
+        return False
+    return True
 
 
 def _limit() -> Limit:
@@ -141,10 +164,10 @@ def _inside() -> Callable[[anyio.CancelScope, Context], Callable[..., Any]]:
         ) from error
     backend = get_async_backend("asyncio")
 
-    def inside(shield: anyio.CancelScope, context: Context) -> Callable[..., Any]:
+    def inside(scope: anyio.CancelScope, context: Context) -> Callable[..., Any]:
         context.run(set_current_async_library, None)  # or `anyio.run` would refuse to work in the thread
         loop = running_loop()
-        visible = getattr(shield, "_parent_scope", None) or shield  # as anyio: what `check_cancelled` looks at
+        visible = getattr(scope, "_parent_scope", None) or scope  # as anyio: what `check_cancelled` looks at
 
         def call(func: Callable[..., Any], *args: Any) -> Any:
             with claim_worker_thread(backend, loop):

@@ -17,7 +17,7 @@ _minded: int | None = None  # the process whose way out is taken care of
 def at_exit(act: Callable[[], object]) -> None:
     """Have something done when the process ends; the last registered is the first done. For modules, while imported."""
     _acts.append(act)
-    atexit.register(act)
+    atexit.register(_act, act)
 
 
 def mind_exit() -> None:
@@ -39,5 +39,11 @@ def mind_exit() -> None:
 
 
 def _act_all() -> None:
-    for act in reversed(_acts):
+    for act in reversed(tuple(_acts)):
+        _act(act)
+
+
+def _act(act: Callable[[], object]) -> None:
+    if act in _acts:  # children that were spawned run the handlers of `atexit` as well
+        _acts.remove(act)
         act()
