@@ -35,6 +35,16 @@ async def note_async(word: str) -> str:
     return f"async {word}"
 
 
+@weft.job(queue="clock", cron="0 * * * *")
+def hourly() -> None:
+    seen.append("hourly")
+
+
+@weft.job(queue="clock", cron="0 * * * *", missed="run")
+def hourly_or_later() -> None:
+    seen.append("hourly or later")
+
+
 @weft.job(cpu=True)
 def pid() -> int:
     return os.getpid()

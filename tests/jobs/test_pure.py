@@ -14,6 +14,7 @@ from weft.jobs.codec import Signature
 from weft.jobs.identity import new_uid
 from weft.jobs.lifecycle import FINAL, STEPS, ImpossibleStep, State, Step, advance
 from weft.jobs.records import Claim
+from weft.jobs.schedule import Cron
 from weft.jobs.settling import CRASHES, after_crash, failed
 from weft.jobs.worker import parse_queues
 from weft.policy.retry import Retry
@@ -72,7 +73,12 @@ def test_uids_are_unique_and_in_order():
         ({"timeout": 0}, "leaves no time"),
         ({"timeout": "1"}, "not a number of seconds"),
         ({"delay": -1}, "0 or more"),
-        ({"colour": "red"}, "no option 'colour': choose from backoff, cpu"),
+        ({"cron": "x"}, "Wrong number of fields: write minute, hour, day"),
+        ({"cron": "0 0 30 2 *"}, "write minute, hour"),
+        ({"cron": "0 3 * * *", "tz": "Vienna"}, "there is no such time zone: write one like Europe/Vienna"),
+        ({"missed": "all"}, 'write "skip", or "run"'),
+        ({"after": ["x"], "delay": 1}, "cannot have a delay as well"),
+        ({"colour": "red"}, "no option 'colour': choose from after, backoff, cpu"),
     ],
 )
 def test_impossible_options_are_told(options, words):
@@ -147,6 +153,33 @@ def test_types_that_cannot_be_resolved_are_not_checked():
         pass
 
     assert Signature(odd, "odd").decode(b'{"value": [1]}') == (([1],), {})
+
+
+# -- schedules
+
+
+@pytest.mark.parametrize(
+    ("expression", "start", "expected"),
+    [
+        ("30 2 * * *", "2026-03-28T12:00+01:00", ["2026-03-29T03:00+02:00", "2026-03-30T02:30+02:00"]),  # no 2:30
+        ("30 2 * * *", "2026-10-24T12:00+02:00", ["2026-10-25T02:30+02:00", "2026-10-26T02:30+01:00"]),  # 2:30 twice
+        ("0 9 * * 1-5", "2026-11-27T12:00+01:00", ["2026-11-30T09:00+01:00", "2026-12-01T09:00+01:00"]),
+    ],
+)
+def test_schedules_know_their_time_zone(expression, start, expected):
+    """Where clocks are put forth or back, what falls into the hour runs once."""
+    cron = Cron(expression, "Europe/Vienna")
+    moment = dt.datetime.fromisoformat(start).timestamp()
+    for when in expected:
+        moment = cron.after(moment)
+        assert moment == dt.datetime.fromisoformat(when).timestamp()
+    assert cron.before(moment) == dt.datetime.fromisoformat(expected[0]).timestamp()
+
+
+def test_a_job_that_comes_by_itself_takes_no_arguments():
+    """Nobody would give them."""
+    with pytest.raises(TypeError, match="missing a required argument: 'word'"):
+        weft.job(cron="0 3 * * *", name="x")(chores.note.fn)
 
 
 # -- settling

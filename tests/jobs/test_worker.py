@@ -108,6 +108,56 @@ def test_later_jobs_wait_in_the_store(store, worker, monkeypatch):
     assert handle.result(SOON) == "later"
 
 
+def test_jobs_come_by_themselves_once_among_all_workers(store, worker, monkeypatch):
+    """At each time of its schedule there is one job, however many workers there are; missed ones as declared."""
+    clock = [1_700_000_000.0]  # 22:13:20
+    monkeypatch.setattr("weft.clock._calendar", lambda: clock[0])
+    first, second = worker({"clock": 1}), worker({"clock": 1})
+
+    def comes_to(time_now, count):
+        clock[0] = time_now
+        for each in (first, second):
+            if each._desk is not None:
+                each._desk.bell.ring_here()
+        end = time.monotonic() + SOON
+        while store.counts().get("clock", {}).get(State.COMPLETED, 0) < count and time.monotonic() < end:
+            time.sleep(0.001)
+        return sorted(chores.seen)
+
+    assert comes_to(clock[0] + 2801, 2) == ["hourly", "hourly or later"]
+    assert comes_to(clock[0] - 1000, 2) == ["hourly", "hourly or later"]  # the clock was set back
+    assert comes_to(clock[0] + 1000, 2) == ["hourly", "hourly or later"]
+    assert comes_to(clock[0] + 3600, 4) == ["hourly"] * 2 + ["hourly or later"] * 2
+    first.stop()
+    second.stop()
+    clock[0] += 5 * 3600
+    first = worker({"clock": 1})
+    assert comes_to(clock[0], 5) == ["hourly"] * 2 + ["hourly or later"] * 3
+
+
+def test_a_job_runs_after_those_that_it_needs(store, worker):
+    """When all of them are complete; where one is not done, what follows is cancelled, and what follows that."""
+    first, second = chores.note.enqueue("1"), chores.note.using(delay=3600).enqueue("2")
+    third = chores.note.using(after=[first, second]).enqueue("3")
+    last = chores.note.using(after=third).enqueue("4")
+    worker()
+    assert first.result(SOON) == "1"
+    assert (third.status(), last.status()) == (State.SCHEDULED, State.SCHEDULED)
+    second.retry()  # now
+    assert last.result(SOON) == "4"
+    assert chores.seen == ["1", "2", "3", "4"]
+    assert chores.note.using(after=first).enqueue("5").result(SOON) == "5"
+    failing = chores.fail.enqueue("x")
+    follows = chores.note.using(after=[first, failing]).enqueue("6")
+    further = chores.note.using(after=follows).enqueue("7")
+    with pytest.raises(jobs.JobCancelled):
+        further.result(SOON)
+    assert f"job {failing.uid}, after which it was to run, was discarded" in follows.record().error
+    assert chores.note.using(after=failing).enqueue("8").status() is State.CANCELLED
+    with pytest.raises(jobs.JobNotFound, match="that another could run after"):
+        chores.note.using(after="nobody").enqueue("9")
+
+
 def test_a_late_job_is_given_up(store, worker):
     """On a thread it is abandoned, and its slot goes to the next; in a process it is killed."""
     worker({"default": 1})

@@ -44,6 +44,9 @@ class Job(Generic[P, T]):
         self.options = options
         self.signature = Signature(fn, name)
         self.place = _place_of(fn, options)
+        self.schedule = options.schedule
+        if self.schedule is not None:
+            self.signature.encode((), {})  # it comes without arguments
         self.__doc__ = fn.__doc__
         self.__name__ = fn.__name__
         self.__qualname__ = fn.__qualname__
@@ -98,6 +101,11 @@ class Job(Generic[P, T]):
             return [Handle(entries[0].uid, place, self.signature.result_type, change)]
         return [Handle(uid, place, self.signature.result_type) for uid in change.wait()]
 
+    def tick(self, due: float) -> Entry:
+        """What is stored when its schedule says so: for each time one, whoever stores it. (For workers.)"""
+        made = self.entry(self.signature.encode((), {}))
+        return replace(made, idempotency_key=f"{self.name}@{due:.0f}")
+
     def entry(self, arguments: bytes) -> Entry:
         """What is stored for a call with these arguments, in JSON. (For stores.)"""
         options, at = self.options, wall()
@@ -116,6 +124,7 @@ class Job(Generic[P, T]):
             unique_key=hashlib.blake2b(self.name.encode() + b"\0" + arguments).hexdigest()[:40] if unique else None,
             unique_for=options.unique_for,
             idempotency_key=options.idempotency_key,
+            after=options.after,
         )
 
 
@@ -128,12 +137,17 @@ def job(fn: Callable[..., Any] | None = None, /, *, name: str | None = None, **o
     Args:
         fn: the function, at the top level of a module.
         name: under which its calls are stored; by default "module.function". Give one to be free to move it.
-        options: `queue` ("default"); `retries`: further attempts after a failure (3), with exponential `backoff` (2 s
-            at first, full jitter) up to `longest_backoff` (1 h); `timeout`: seconds for each attempt (None);
-            `priority`: -100 to 100, larger first (0); `delay`: seconds before it may begin (0); `unique`: one that is
-            not finished stands for all with the same arguments (False), or `unique_for` seconds (0); `idempotency_key`:
-            no second job is ever stored with it (None); `result_ttl`: seconds that the result is kept (a day); `cpu`
-            (False).
+        options: as below; `using` changes them for a call. Times are seconds.
+
+            - `queue` ("default"), `priority`: -100 to 100, larger first (0), `delay`: before it may begin (0)
+            - `retries`: further attempts after a failure (3), with exponential `backoff` (2 s at first, full jitter)
+              up to `longest_backoff` (1 h); `timeout`: for each attempt (None)
+            - `unique`: one that is not finished stands for all with the same arguments (False), or `unique_for`
+              seconds (0); `idempotency_key`: no second job is ever stored with it (None)
+            - `after`: handles of jobs that must be complete before; if one of them is not done, neither is this ()
+            - `cron`: it comes by itself, as in "0 3 * * 1-5", once among all workers, in the time zone `tz` ("UTC");
+              what was `missed` while no worker ran is left out ("skip"), or the last of it made up for ("run")
+            - `result_ttl`: how long the result is kept (a day); `cpu`: it computes, and runs in a process (False)
 
     Raises:
         InvalidCall: there is no such option, or `fn` is no function that another process could find.
@@ -201,6 +215,10 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(options) - _OPTIONS)
     if unknown:
         raise InvalidCall(f"a job has no option {unknown[0]!r}: choose from {', '.join(sorted(_OPTIONS))}")
+    if "after" in options:
+        after = options["after"]
+        needed = [after] if isinstance(after, str | Handle) else list(after)
+        options["after"] = tuple(each if isinstance(each, str) else each.uid for each in needed)
     return options
 
 

@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from weft.errors import InvalidCall, InvalidValue
+from weft.jobs.schedule import Cron
 from weft.policy.retry import Retry
 
 __all__ = ["Options"]
+
+Missed = Literal["skip", "run"]
 
 _PRIORITIES = 100
 _DAY = 86_400.0
@@ -32,6 +36,10 @@ class Options:
     idempotency_key: str | None = None
     result_ttl: float = _DAY
     cpu: bool = False
+    cron: str | None = None
+    tz: str = "UTC"
+    missed: Missed = "skip"
+    after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.queue, str) or not self.queue or "=" in self.queue or "," in self.queue:
@@ -49,6 +57,15 @@ class Options:
             _seconds(name, getattr(self, name), least=0.0)
         if self.timeout is not None and _seconds("timeout", self.timeout, least=0.0) == 0:
             raise InvalidValue("timeout=0 leaves no time for anything: write seconds, or None")
+        if self.after and self.delay:
+            raise InvalidValue("a job that runs after others cannot have a delay as well: leave one of them out")
+        if self.missed not in get_args(Missed):
+            raise InvalidValue(f'missed={self.missed!r}: write "skip", or "run" to make up for the last one missed')
+
+    @property
+    def schedule(self) -> Cron | None:
+        """When it comes by itself."""
+        return None if self.cron is None else Cron(self.cron, self.tz)
 
     @property
     def retry(self) -> Retry:

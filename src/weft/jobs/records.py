@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 from weft.jobs.lifecycle import State, Step
 
-__all__ = ["Claim", "Entry", "Progress", "Record", "Settlement"]
+__all__ = ["KEPT", "Claim", "Entry", "Progress", "Record", "Settlement"]
+
+KEPT = 30 * 86_400.0
+"""Seconds for which jobs that were given up or cancelled are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Entry:
         scheduled_at: not before then; None: at once.
         unique_key: while an unfinished job has this key, or a younger one than `unique_for` seconds, that one is meant.
         idempotency_key: no second job gets this key, ever.
+        after: uids of the jobs that must be complete before.
     """
 
     uid: str
@@ -34,6 +38,7 @@ class Entry:
     unique_key: str | None = None
     unique_for: float = 0.0
     idempotency_key: str | None = None
+    after: tuple[str, ...] = ()
 
 
 class Claim(NamedTuple):

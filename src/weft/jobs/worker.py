@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from weft.clock import now, wall
 from weft.errors import InvalidCall, InvalidValue
+from weft.jobs.declaring import known
 from weft.jobs.errors import StoreError
 from weft.jobs.running import Crew
 from weft.jobs.sqlite.bell import POLL
 from weft.jobs.sqlite.turn import Fallen, Report, Turn
 from weft.jobs.stores import store as store_here
+from weft.jobs.ticking import Ticking
 
 if TYPE_CHECKING:
     from weft.jobs.sqlite.store import Desk, SQLiteStore
@@ -81,6 +83,8 @@ class Worker:
         self._desk = desk = self._store.desk()
         crew = Crew(self._queues, desk.owner, desk.bell.ring_here)
         try:
+            mine = [job for job in known().values() if job.options.queue in self._queues]
+            self._ticking = Ticking(mine, self._store, wall())
             while not self._stopping.is_set():
                 self._work(desk, crew)
             self._finish(desk, crew)
@@ -108,8 +112,9 @@ class Worker:
 
     def _pause(self, crew: Crew, report: Report) -> float:
         pause = POLL
-        if report.next_due is not None:
-            pause = min(pause, report.next_due - wall())
+        for due in (report.next_due, self._ticking.next):
+            if due is not None:
+                pause = min(pause, due - wall())
         end = crew.next_end()
         if end is not None:
             pause = min(pause, end - now())
@@ -121,7 +126,10 @@ class Worker:
         if now() - self._swept > _SWEEP:
             self._swept = now()
             dead = desk.dead()
-        turn = Turn(desk.owner.name, wall(), room, settled, progress, [Fallen(each.name, each.begun) for each in dead])
+        time_now = wall()
+        ticks = self._ticking.due(time_now) if room else []
+        fallen = [Fallen(each.name, each.begun) for each in dead]
+        turn = Turn(desk.owner.name, time_now, room, settled, progress, fallen, ticks)
         try:
             report = self._store.turn(turn)
         except StoreError:
@@ -130,6 +138,7 @@ class Worker:
             for each in dead:
                 each.leave()
             return None
+        self._ticking.stored(ticks, time_now)
         for each in dead:
             log.warning("worker %s has died; %d of its jobs had begun", each.name, len(each.begun))
             each.bury()

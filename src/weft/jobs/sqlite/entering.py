@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from weft.jobs.lifecycle import FINAL, State
-from weft.jobs.records import Entry
+from weft.jobs.records import KEPT, Entry
+from weft.jobs.sqlite.dependencies import hold_back, over
 
 __all__ = ["enter"]
 
@@ -30,7 +31,7 @@ def enter(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[str]
 
 
 def _keyed(entry: Entry) -> bool:
-    return entry.unique_key is not None or entry.idempotency_key is not None
+    return entry.unique_key is not None or entry.idempotency_key is not None or bool(entry.after)
 
 
 def _enter_once(connection: sqlite3.Connection, entry: Entry) -> str:
@@ -42,11 +43,13 @@ def _enter_once(connection: sqlite3.Connection, entry: Entry) -> str:
     if found is not None:
         return str(found[0])
     connection.execute(_INSERT, _row(entry))
+    for needed, state in hold_back(connection, entry.uid, entry.after):
+        over(connection, needed, state, entry.created_at, KEPT)
     return entry.uid
 
 
 def _row(entry: Entry) -> tuple[object, ...]:
-    later = entry.scheduled_at is not None and entry.scheduled_at > entry.created_at
+    later = bool(entry.after) or (entry.scheduled_at is not None and entry.scheduled_at > entry.created_at)
     return (
         entry.uid, entry.task, entry.queue, int(State.SCHEDULED if later else State.AVAILABLE), entry.priority,
         entry.arguments, entry.max_attempts, entry.timeout, entry.result_ttl, entry.unique_key, entry.idempotency_key,

@@ -42,6 +42,16 @@ CREATE INDEX job_due ON job (scheduled_at) WHERE state IN ({int(State.SCHEDULED)
 CREATE INDEX job_running ON job (owner) WHERE state = {int(State.RUNNING)};
 CREATE INDEX job_expired ON job (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX job_unique ON job (unique_key) WHERE unique_key IS NOT NULL;
+CREATE TABLE schedule (
+    task TEXT PRIMARY KEY,
+    last_tick REAL NOT NULL
+);
+CREATE TABLE dependency (
+    needed TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    PRIMARY KEY (needed, uid)
+) WITHOUT ROWID;
+CREATE INDEX dependency_uid ON dependency (uid);
 """
 # The partial indexes are what makes a million finished jobs weigh nothing on those that are not: they are in none but
 # the one by which they expire.

@@ -11,13 +11,14 @@ from weakref import WeakSet
 from weft.clock import wall
 from weft.jobs.errors import JobNotFound, StoreError
 from weft.jobs.lifecycle import FINAL, State, Step, advance
-from weft.jobs.records import Entry, Record
+from weft.jobs.records import KEPT, Entry, Record
 from weft.jobs.sqlite.bell import Bell, ring
+from weft.jobs.sqlite.dependencies import over
 from weft.jobs.sqlite.entering import enter
 from weft.jobs.sqlite.ledger import Change, Ledger, connect
 from weft.jobs.sqlite.owners import DeadOwner, Owner, dead_owners
 from weft.jobs.sqlite.places import files_of
-from weft.jobs.sqlite.turn import KEPT, Report, Turn, take_turn
+from weft.jobs.sqlite.turn import Report, Turn, take_turn
 
 __all__ = ["Desk", "SQLiteStore"]
 
@@ -175,6 +176,7 @@ class SQLiteStore:
                 "UPDATE job SET state = ?, finished_at = ?, expires_at = ? WHERE uid = ?",
                 (int(target), wall(), wall() + KEPT, uid),
             )
+            over(connection, uid, target, wall(), KEPT)
             return target
 
         state = self._open.ledger.change(cancel_now).wait()
@@ -191,6 +193,7 @@ class SQLiteStore:
 
         def revive(connection: sqlite3.Connection) -> None:
             target = advance(self._state(connection, uid), Step.REVIVE)
+            connection.execute("DELETE FROM dependency WHERE uid = ?", (uid,))
             connection.execute(
                 "UPDATE job SET state = ?, attempt = 0, crashes = 0, cancel_requested = 0, finished_at = NULL, "
                 "expires_at = NULL, result = NULL, scheduled_at = NULL WHERE uid = ?",
@@ -228,6 +231,15 @@ class SQLiteStore:
     def turn(self, turn: Turn) -> Report:
         """Take a worker's turn. Blocks until it is written."""
         return self._open.ledger.change(lambda connection: take_turn(connection, turn), durable=False).wait()
+
+    def last_tick(self, task: str, now: float) -> float:
+        """The time that the schedule of this job came to last; now, if it is new here. (For workers.)"""
+
+        def look(connection: sqlite3.Connection) -> float:
+            connection.execute("INSERT OR IGNORE INTO schedule (task, last_tick) VALUES (?, ?)", (task, now))
+            return float(connection.execute("SELECT last_tick FROM schedule WHERE task = ?", (task,)).fetchone()[0])
+
+        return self._open.ledger.change(look).wait()
 
     def leave(self, desk: "Desk") -> None:
         """A worker has gone. (For the desk.)"""

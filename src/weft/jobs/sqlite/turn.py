@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from weft.jobs.lifecycle import STEPS, State, Step
-from weft.jobs.records import Claim, Progress, Settlement
+from weft.jobs.records import KEPT, Claim, Entry, Progress, Settlement
 from weft.jobs.settling import after_crash
+from weft.jobs.sqlite.dependencies import ended
+from weft.jobs.sqlite.entering import enter
 
-__all__ = ["KEPT", "Fallen", "Report", "Turn", "take_turn"]
-
-KEPT = 30 * 86_400.0
-"""Seconds for which jobs that were given up or cancelled are kept."""
+__all__ = ["Fallen", "Report", "Turn", "take_turn"]
 
 
 def _among(states: Iterable[State]) -> str:
@@ -64,6 +63,7 @@ class Turn:
         room: queue -> jobs that it can take.
         settled, progress: what its jobs have come to, and how far they are.
         fallen: owners that it has found dead.
+        ticks: times that schedules have come to, and the jobs to store for them.
         kept: how long (seconds) jobs that were given up or cancelled are kept.
     """
 
@@ -73,6 +73,7 @@ class Turn:
     settled: Sequence[Settlement] = ()
     progress: Sequence[Progress] = ()
     fallen: Sequence[Fallen] = ()
+    ticks: Sequence[tuple[float, Entry]] = ()
     kept: float = KEPT
 
 
@@ -93,10 +94,12 @@ class Report:
 
 def take_turn(connection: sqlite3.Connection, turn: Turn) -> Report:
     """Write what the worker has to say, and give it what it can take."""
-    connection.executemany(_SETTLE, (_settling(each, turn) for each in turn.settled))
+    _settle(connection, turn.settled, turn)
     connection.executemany(_PROGRESS, ((each.fraction, each.note, each.id, each.attempt) for each in turn.progress))
     for fallen in turn.fallen:
         _bury(connection, fallen, turn)
+    for due, entry in turn.ticks:
+        _tick(connection, due, entry)
     connection.execute(_FALL_DUE, (turn.now,))
     report = Report()
     for queue, room in turn.room.items():
@@ -109,6 +112,13 @@ def take_turn(connection: sqlite3.Connection, turn: Turn) -> Report:
     return report
 
 
+def _settle(connection: sqlite3.Connection, settled: Sequence[Settlement], turn: Turn) -> None:
+    connection.executemany(_SETTLE, (_settling(each, turn) for each in settled))
+    final = [each.id for each in settled if each.step in _FINAL_STEPS]
+    if final:
+        ended(connection, final, turn.now, turn.kept)
+
+
 def _settling(settled: Settlement, turn: Turn) -> tuple[object, ...]:
     final = settled.step in _FINAL_STEPS
     expires = settled.expires_at if settled.step is Step.COMPLETE else turn.now + turn.kept
@@ -117,6 +127,14 @@ def _settling(settled: Settlement, turn: Turn) -> tuple[object, ...]:
         settled.again_at, turn.now if final else None, expires if final else None, settled.id, settled.attempt,
         turn.owner,
     )  # fmt: skip
+
+
+def _tick(connection: sqlite3.Connection, due: float, entry: Entry) -> None:
+    row = connection.execute("SELECT last_tick FROM schedule WHERE task = ?", (entry.task,)).fetchone()
+    if row is not None and row[0] >= due:
+        return  # another worker was first, or the clock has been set back
+    connection.execute("REPLACE INTO schedule (task, last_tick) VALUES (?, ?)", (entry.task, due))
+    enter(connection, [entry])
 
 
 def _bury(connection: sqlite3.Connection, fallen: Fallen, turn: Turn) -> None:
@@ -132,4 +150,4 @@ def _bury(connection: sqlite3.Connection, fallen: Fallen, turn: Turn) -> None:
     for job, attempt, crashes in begun:
         settled.append(after_crash(job, attempt, crashes, "its worker died while it ran"))
     as_owner = Turn(fallen.name, turn.now, {}, kept=turn.kept)
-    connection.executemany(_SETTLE, (_settling(each, as_owner) for each in settled))
+    _settle(connection, settled, as_owner)

@@ -1,0 +1,44 @@
+"""When a job that comes again and again is due. Pure: cron expressions, in a time zone, as Debian's cron reads them.
+
+Where clocks are put forward, what falls into the hour that is missing runs at its end; where they are put back, what
+falls into the hour that comes twice runs once.
+"""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from weft.errors import InvalidValue
+
+__all__ = ["Cron"]
+
+
+class Cron:
+    """A cron expression of five fields in a time zone. Immutable.
+
+    Raises:
+        InvalidValue: it cannot be read, never comes, or there is no such zone.
+    """
+
+    def __init__(self, expression: str, zone: str = "UTC") -> None:
+        self._expression = expression
+        try:
+            self._zone = ZoneInfo(zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise InvalidValue(f"tz={zone!r}: there is no such time zone: write one like Europe/Vienna") from error
+        try:
+            self.after(0.0)
+        except (CronSimError, StopIteration) as error:
+            what = str(error) or "it never comes"
+            raise InvalidValue(
+                f"cron={expression!r}: {what}: write minute, hour, day, month and day of week, as in '0 3 * * 1-5'"
+            ) from error
+
+    def after(self, moment: float) -> float:
+        """The first time after this one, in seconds since 1970."""
+        return next(CronSim(self._expression, datetime.fromtimestamp(moment, self._zone))).timestamp()
+
+    def before(self, moment: float) -> float:
+        """The last time before this one."""
+        return next(CronSim(self._expression, datetime.fromtimestamp(moment, self._zone), reverse=True)).timestamp()

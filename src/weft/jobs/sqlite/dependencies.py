@@ -1,0 +1,62 @@
+"""Jobs that wait for others. Runs inside a transaction of the ledger's."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from weft.jobs.errors import JobNotFound
+from weft.jobs.lifecycle import FINAL, STEPS, State, Step
+
+__all__ = ["ended", "hold_back", "over"]
+
+_FINAL = ", ".join(str(int(state)) for state in sorted(FINAL))
+_NEEDED = (
+    f"SELECT uid, state FROM job WHERE id = ? AND state IN ({_FINAL}) "  # noqa: S608 - numbers of ours
+    "AND uid IN (SELECT needed FROM dependency)"
+)
+_WAITS = f"uid = ? AND state = {int(State.SCHEDULED)}"
+_RELEASE = f"UPDATE job SET scheduled_at = ? WHERE {_WAITS} AND uid NOT IN (SELECT uid FROM dependency)"  # noqa: S608
+_DROP = (
+    f"UPDATE job SET state = {int(STEPS[Step.CANCEL].target)}, error = ?, finished_at = ?, expires_at = ? "  # noqa: S608
+    f"WHERE {_WAITS}"
+)
+
+
+def hold_back(connection: sqlite3.Connection, uid: str, needs: Sequence[str]) -> list[tuple[str, State]]:
+    """Note what a job waits for; those of them that are finished already, and how.
+
+    Raises:
+        JobNotFound: one of them is not there.
+    """
+    over = []
+    for needed in needs:
+        row = connection.execute("SELECT state FROM job WHERE uid = ?", (needed,)).fetchone()
+        if row is None:
+            raise JobNotFound(f"there is no job {needed!r} that another could run after: it was pruned, or never was")
+        connection.execute("INSERT OR IGNORE INTO dependency (needed, uid) VALUES (?, ?)", (needed, uid))
+        if State(row[0]) in FINAL:
+            over.append((needed, State(row[0])))
+    return over
+
+
+def ended(connection: sqlite3.Connection, jobs: Iterable[int], now: float, kept: float) -> None:
+    """These jobs may have ended: let go of those that waited for them, or drop them."""
+    if connection.execute("SELECT 1 FROM dependency LIMIT 1").fetchone() is None:
+        return
+    for job in jobs:
+        row = connection.execute(_NEEDED, (job,)).fetchone()
+        if row is not None:
+            over(connection, row[0], State(row[1]), now, kept)
+
+
+def over(connection: sqlite3.Connection, needed: str, state: State, now: float, kept: float) -> None:
+    """This job has ended so: the last one that was waited for lets go; one that was not done drops all that follow."""
+    waiting = [row[0] for row in connection.execute("SELECT uid FROM dependency WHERE needed = ?", (needed,))]
+    connection.execute("DELETE FROM dependency WHERE needed = ?", (needed,))
+    for uid in waiting:
+        if state is State.COMPLETED:
+            connection.execute(_RELEASE, (now, uid))
+            continue
+        connection.execute("DELETE FROM dependency WHERE uid = ?", (uid,))
+        why = f"job {needed}, after which it was to run, was {state}"
+        if connection.execute(_DROP, (why, now, now + kept, uid)).rowcount:
+            over(connection, uid, State.CANCELLED, now, kept)
