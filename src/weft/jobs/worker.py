@@ -50,6 +50,8 @@ class Worker:
                 f"queues={self._queues!r}: name at least one, with the jobs to run at once: {{'mail': 10}}"
             )
         self._store = store_here() if store is None else store
+        mine = [job for job in known().values() if job.options.queue in self._queues]
+        self._ticking = Ticking(mine, self._store, wall())
         self._grace = grace
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -83,8 +85,6 @@ class Worker:
         self._desk = desk = self._store.desk()
         crew = Crew(self._queues, desk.owner, desk.bell.ring_here)
         try:
-            mine = [job for job in known().values() if job.options.queue in self._queues]
-            self._ticking = Ticking(mine, self._store, wall())
             while not self._stopping.is_set():
                 self._work(desk, crew)
             self._finish(desk, crew)

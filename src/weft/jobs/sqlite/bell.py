@@ -52,11 +52,12 @@ class Bell:
 
 def ring(folder: Path, owners: Iterable[str]) -> None:
     """Wake these workers, those of other processes too. Never waits."""
-    if sys.platform != "linux":  # pragma: no cover - they look twice a second
+    names = list(owners)
+    if not names or sys.platform != "linux":  # elsewhere they look twice a second
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hand:
         hand.setblocking(False)
-        for owner in owners:
+        for owner in names:
             with suppress(OSError):  # it has just gone, or has been rung enough
                 hand.sendto(b"!", _address(folder, owner))
 

@@ -8,6 +8,7 @@ again, and starves; whoever waits in `flock` is woken in turn.
 """
 
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
@@ -19,6 +20,8 @@ from weft.jobs.sqlite.places import Files
 from weft.jobs.sqlite.schema import migrate
 
 __all__ = ["Change", "Ledger", "connect"]
+
+log = logging.getLogger("weft.jobs")
 
 T = TypeVar("T")
 Act = Callable[[sqlite3.Connection], T]
@@ -55,7 +58,10 @@ class Change(Generic[T]):
         self._error = error
         self._over.release()
         if self._told is not None:
-            self._told()
+            try:
+                self._told()
+            except Exception:
+                log.exception("what was to follow a change of the job store failed")
 
     def wait(self) -> T:
         """What it has come to, once it is written.

@@ -80,7 +80,7 @@ class SQLiteStore:
     def __init__(self, path: str | os.PathLike[str], *, synchronous: str = "FULL") -> None:
         self.files = files_of(path)
         self._synchronous = synchronous
-        self._desks: WeakSet[Desk] = WeakSet()
+        self._desks: tuple[Desk, ...] = ()  # replaced as a whole: the ledger reads it at any time
         self._opening = threading.Lock()
         self._opened: _Open | None = None
         self._left_behind: list[_Open | None] = []
@@ -92,9 +92,9 @@ class SQLiteStore:
         """In a forked child: threads stayed with the parent, and its connections must not be used, nor closed, here."""
         self._left_behind.append(self._opened)
         self._opened, self._opening = None, threading.Lock()
-        for desk in tuple(self._desks):
+        for desk in self._desks:
             desk.disown()
-        self._desks.clear()
+        self._desks = ()
 
     @property
     def _open(self) -> "_Open":
@@ -122,13 +122,12 @@ class SQLiteStore:
 
     def ring(self) -> None:
         """Wake every worker of this store."""
-        here = {desk.owner.name for desk in tuple(self._desks)}
-        for desk in tuple(self._desks):
+        desks = self._desks
+        for desk in desks:
             desk.bell.ring_here()
         with os.scandir(self.files.folder) as found:
             names = {each.name.removesuffix(".owner") for each in found if each.name.endswith(".owner")}
-        if names - here:
-            ring(self.files.folder, names - here)
+        ring(self.files.folder, names - {desk.owner.name for desk in desks})
 
     def record(self, uid: str) -> Record:
         """All that is known of a job.
@@ -225,7 +224,8 @@ class SQLiteStore:
     def desk(self) -> "Desk":
         """A place for one worker."""
         desk = Desk(self)
-        self._desks.add(desk)
+        with self._opening:
+            self._desks = (*self._desks, desk)
         return desk
 
     def turn(self, turn: Turn) -> Report:
@@ -243,7 +243,8 @@ class SQLiteStore:
 
     def leave(self, desk: "Desk") -> None:
         """A worker has gone. (For the desk.)"""
-        self._desks.discard(desk)
+        with self._opening:
+            self._desks = tuple(each for each in self._desks if each is not desk)
 
     def _state(self, connection: sqlite3.Connection, uid: str) -> State:
         row = connection.execute("SELECT state FROM job WHERE uid = ?", (uid,)).fetchone()
