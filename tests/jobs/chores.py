@@ -115,6 +115,70 @@ def sleep_beyond_its_time() -> None:
     EVENTS["go"].wait(20)
 
 
+@weft.job(retries=1, backoff=0, timeout=0.1)
+def late_then_good(gate: str) -> int:
+    """Be late the first time, and end while the second attempt runs."""
+    attempt = jobs.current().attempt
+    seen.append(attempt)
+    if attempt == 1:
+        EVENTS["go"].wait(20)
+        EVENTS["begun"].set()
+    else:
+        EVENTS["go"].set()
+        EVENTS["begun"].wait(20)
+    return attempt
+
+
+@weft.job(retries=0)
+def fail_with_odd_words() -> None:
+    raise FileNotFoundError("no file \udcff")
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@weft.job(retries=0)
+def fail_without_words() -> None:
+    raise Unspeakable
+
+
+@weft.job(retries=0)
+def return_odd_text() -> str:
+    return "\udcff"
+
+
+@weft.job(retries=0)
+def return_a_circle() -> list[object]:
+    circle: list[object] = []
+    circle.append(circle)
+    return circle
+
+
+@weft.job(retries=0)
+def say_odd_things() -> None:
+    jobs.current().progress(float("nan"), {"a": "\udcff"})
+
+
+@weft.job(retries=0)
+async def hold_async(folder: str) -> str:
+    """Leave a trace, wait for the gate, and tell who it is."""
+    import asyncio
+
+    touch(folder, "async")
+    gate = Path(folder, "gate")
+    while not await asyncio.to_thread(gate.exists):
+        await asyncio.sleep(0.005)
+    jobs.current().progress(1.0)
+    return jobs.current().uid
+
+
+@weft.job(retries=0, cpu=True, timeout=5)
+def compute_a_little() -> int:
+    return sum(range(3_000_000))
+
+
 @weft.job(retries=0)
 def half_way() -> str:
     jobs.current().progress(0.5, "half of it")

@@ -130,6 +130,51 @@ def test_a_poisonous_job_is_given_up_and_its_neighbours_are_not_charged(store, t
 
 
 @pytest.mark.slow
+def test_what_ran_beside_a_killed_job_can_succeed_alone(store, tmp_path):
+    """Suspects run alone in a process: async ones too, and those that ask who they are."""
+    handle = chores.hold_async.enqueue(str(tmp_path))
+    with running(tmp_path) as first:
+        until(lambda: runs(tmp_path, "async"))
+        first.kill()
+        first.wait()
+    (tmp_path / "gate").touch()
+    with running(tmp_path):
+        assert handle.result(SOON) == handle.uid
+    assert handle.record().crashes == 1
+
+
+@pytest.mark.slow
+def test_a_child_of_a_killed_producer_holds_nobody_up(store, tmp_path):
+    """A fork shares its parent's file descriptors, but no lock of the store."""
+    program = """
+import os, sys, threading
+sys.path.insert(0, {here!r})
+import chores
+from weft import jobs
+store = jobs.use("sqlite:{folder}/jobs.db")
+held = threading.Event()
+def hold(connection):
+    held.set()
+    threading.Event().wait()
+store._open.ledger.change(hold)
+held.wait()
+child = os.fork()
+if child == 0:
+    sys.stdin.read()
+    os._exit(0)
+print(child, flush=True)
+threading.Event().wait()
+"""
+    with running(tmp_path, program, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as parent:
+        child = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        os.kill(child, 0)  # it lives
+        assert chores.note.enqueue("x").status() is State.AVAILABLE
+        parent.stdin.close()
+
+
+@pytest.mark.slow
 def test_a_worker_that_is_stopped_by_the_system_is_not_taken_for_dead(store, tmp_path):
     """SIGSTOP starves it as completely as can be: its job is not started anywhere else."""
     handle = chores.hold.enqueue(str(tmp_path), "held")

@@ -302,6 +302,44 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_jobs_of_an_owner_without_a_file_are_taken_over(store, worker):
+    """After a power cut the file may be gone, and the claim not: such jobs are nobody's, and are run uncharged."""
+    handle = chores.note.enqueue("a")
+    store.turn(Turn("123-gone", time.time(), {"default": 1}))
+    assert handle.status() is State.RUNNING
+    worker()
+    assert handle.result(20) == "a"
+    assert handle.record().attempt == 1
+
+
+def test_a_worker_that_cannot_settle_is_as_good_as_dead(store, worker, monkeypatch):
+    """If its last turn cannot be written, its jobs go to others."""
+    monkeypatch.setattr("weft.jobs.worker._SETTLING", 0.0)
+    monkeypatch.setattr("weft.jobs.worker._HURT", 0.001)
+    first = worker()
+    handle = chores.wait_for_go.enqueue()
+    assert chores.EVENTS["begun"].wait(20)
+    real = store.turn
+    monkeypatch.setattr(store, "turn", lambda turn: real(turn) if turn.owner != name else 1 / 0)
+    name = first._desk.owner.name
+    first.stop(grace=0)
+    assert handle.status() is State.RUNNING
+    chores.EVENTS["go"].set()
+    worker()
+    assert handle.result(20) is False
+
+
+def test_a_register_tells_of_as_many_as_it_was_made_for(tmp_path):
+    """The size is the owner's; a dead owner's is read to its end."""
+    owner = Owner(tmp_path, 1000)
+    for job in range(1, 1001):
+        owner.begin(job)
+    owner.abandon()
+    (dead,) = dead_owners(tmp_path)
+    assert dead.begun == frozenset(range(1, 1001))
+    dead.bury()
+
+
 def test_a_forked_child_does_not_keep_its_parent_alive(tmp_path):
     """The child of a worker that was killed holds none of its locks, and can use the store itself."""
     code = f"""

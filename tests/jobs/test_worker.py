@@ -169,6 +169,114 @@ def test_a_late_job_is_given_up(store, worker):
     assert chores.note.enqueue("next").result(SOON) == "next"
 
 
+def test_a_late_attempt_does_not_end_the_next_one(store, worker):
+    """The abandoned thread returns while the second attempt runs: only the second is heard."""
+    worker({"default": 2})
+    assert chores.late_then_good.using(timeout=0.3).enqueue("x").result(SOON) == 2
+    assert chores.seen == [1, 2]
+    assert chores.note.enqueue("next").result(SOON) == "next"
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (chores.fail_with_odd_words, r"no file \\udcff"),
+        (chores.fail_without_words, "Unspeakable"),
+        (chores.return_odd_text, "returned what JSON cannot carry"),
+        (chores.return_a_circle, "returned what JSON cannot carry"),
+    ],
+)
+def test_whatever_a_job_says_its_worker_lives(store, worker, job, words):
+    """Text that no store takes, errors without words, values in themselves: the job's failures, and nobody else's."""
+    worker()
+    with pytest.raises(jobs.JobFailed, match=words):
+        job.enqueue().result(SOON)
+    assert chores.note.enqueue("next").result(SOON) == "next"
+
+
+def test_progress_takes_whatever_it_is_given(store, worker):
+    """A fraction that is no number and words that are no text are made such."""
+    worker()
+    handle = chores.say_odd_things.enqueue()
+    assert handle.result(SOON) is None
+
+
+def test_a_turn_that_fails_ends_no_worker(store, worker, monkeypatch, caplog):
+    """Whatever it is: it is logged, and tried again."""
+    monkeypatch.setattr("weft.jobs.worker._HURT", 0.01)
+    real, failing = store.turn, [2]
+
+    def broken(turn):
+        if failing[0]:
+            failing[0] -= 1
+            raise RuntimeError("unforeseen")
+        return real(turn)
+
+    monkeypatch.setattr(store, "turn", broken)
+    worker()
+    assert chores.note.enqueue("a").result(SOON) == "a"
+    assert caplog.text.count("RuntimeError: unforeseen") == 2
+
+
+def test_one_count_of_slots_holds_for_all_kinds(store, worker):
+    """A queue of one slot runs one job at a time, be it plain or async."""
+    worker({"default": 1})
+    held, other = chores.wait_for_go.enqueue(), chores.note_async.enqueue("a")
+    assert chores.EVENTS["begun"].wait(SOON)
+    assert chores.seen == []
+    chores.EVENTS["go"].set()
+    assert other.result(SOON) == "async a"
+    assert held.result(SOON) is False
+
+
+def test_jobs_are_not_hoarded_behind_a_long_one(store, worker):
+    """What a worker has taken ahead, it gives back when a job turns out to be long; another worker runs it."""
+    first = worker({"default": 1})
+    for number in range(50):
+        last = chores.note.enqueue(str(number))
+    last.result(SOON)
+    handles = [chores.wait_for_go.enqueue(), *chores.note.enqueue_many([(f"n{number}",) for number in range(50)])]
+    assert chores.EVENTS["begun"].wait(SOON)
+    worker({"default": 1})
+    assert [handle.result(SOON) for handle in handles[1:]] == [f"n{number}" for number in range(50)]
+    assert handles[0].status() is State.RUNNING
+    chores.EVENTS["go"].set()
+    first.stop(grace=SOON)
+
+
+def test_stuck_threads_do_not_use_up_a_queue_at_once(store, worker):
+    """Slots of abandoned threads go to the next jobs; when too many are stuck, jobs are left to other workers."""
+    worker({"default": 1})
+    for _ in range(4):
+        with pytest.raises(jobs.JobFailed, match="not done within"):
+            chores.sleep_beyond_its_time.enqueue().result(SOON)
+    assert chores.note.enqueue("fifth").result(SOON) == "fifth"
+    with pytest.raises(jobs.JobFailed, match="not done within"):
+        chores.sleep_beyond_its_time.enqueue().result(SOON)
+    waiting = chores.note.enqueue("sixth")
+    with pytest.raises(jobs.ResultTimeout):
+        waiting.result(0.7)  # more than one turn
+    assert waiting.status() is State.AVAILABLE
+    chores.EVENTS["go"].set()
+    assert waiting.result(SOON) == "sixth"
+
+
+def test_the_time_of_computing_jobs_begins_when_they_do(store, worker):
+    """However many wait for a process: waiting is not counted."""
+    worker({"default": 10})
+    handles = [chores.compute_a_little.using(timeout=2).enqueue() for _ in range(30)]
+    assert {handle.result(60) for handle in handles} == {sum(range(3_000_000))}
+
+
+def test_long_chains_are_dropped_and_done(store, worker):
+    """A chain that is longer than Python's stack is deep."""
+    first = handle = chores.note.using(delay=3600).enqueue("0")
+    for number in range(1, 1200):
+        handle = chores.note.using(after=handle).enqueue(str(number))
+    first.cancel()
+    assert handle.status() is State.CANCELLED
+
+
 def test_a_running_job_can_be_cancelled(store, worker):
     """A thread is told and abandoned, a coroutine is cancelled; one that waits never begins."""
     worker({"default": 1})

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import GenericAlias
 from typing import Any, get_type_hints
 
@@ -22,6 +23,8 @@ def encode_json(value: Any) -> bytes:
 
     Raises:
         TypeError: the value is none of these.
+        ValueError: it is text that is no Unicode, or a number that is none.
+        RecursionError: it is in itself.
     """
     return _encoder.encode(value)
 
@@ -42,7 +45,9 @@ class Signature:
         self._signature = inspect.signature(fn)
         self._fn = fn
         self._name = name
-        self._types: dict[str, Any] | None = None
+        parameters = self._signature.parameters
+        self._all_named = all(each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters.values())
+        self._names = tuple(parameters)
 
     def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """The call's arguments as JSON, checked against what the function declares.
@@ -51,12 +56,15 @@ class Signature:
             TypeError: the function cannot be called like that.
             NotSerializable: JSON cannot carry an argument, or its type is not the declared one.
         """
-        bound = self._signature.bind(*args, **kwargs)
+        if self._all_named and not kwargs and len(args) == len(self._names):
+            arguments = dict(zip(self._names, args, strict=True))  # `bind` costs as much as all the rest
+        else:
+            arguments = self._signature.bind(*args, **kwargs).arguments
         try:
-            data = _encoder.encode(bound.arguments)
-        except TypeError:
-            raise NotSerializable(self._blame(bound.arguments)) from None
-        self.decode(data)
+            data = _encoder.encode(arguments)
+        except (TypeError, ValueError, RecursionError):
+            raise NotSerializable(self._blame(arguments)) from None
+        self._read(data)
         return data
 
     def decode(self, data: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -65,44 +73,59 @@ class Signature:
         Raises:
             NotSerializable: they are not those of this function, as it is declared now.
         """
+        found = self._read(data)
+        given = {name: value for name in self._names if (value := getattr(found, name)) is not msgspec.UNSET}
+        if self._all_named:
+            return (), given
         bound = self._signature.bind_partial()
-        types = self._known_types()
-        try:
-            for name, value in msgspec.json.decode(data).items():
-                if name not in self._signature.parameters:
-                    raise NotSerializable(f"{self._name} takes no argument {name!r}: did another version store it?")
-                wanted = types.get(name, Any)
-                bound.arguments[name] = value if wanted is Any else msgspec.convert(value, wanted)
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            raise NotSerializable(f"an argument of {self._name} is not what it declares: {error}") from error
+        bound.arguments.update(given)
         return bound.args, bound.kwargs
 
     @property
     def result_type(self) -> Any:
         """What the function declares to return."""
-        return self._known_types().get("return", Any)
+        return self._types.get("return", Any)
 
-    def _known_types(self) -> dict[str, Any]:
-        if self._types is None:
-            try:
-                hints = get_type_hints(self._fn)
-            except Exception:  # noqa: BLE001 - a name that only type checkers see: then nothing is checked
-                hints = {}
-            for each in self._signature.parameters.values():
-                if each.name in hints and each.kind is each.VAR_POSITIONAL:
-                    hints[each.name] = GenericAlias(tuple, (hints[each.name], ...))
-                elif each.name in hints and each.kind is each.VAR_KEYWORD:
-                    hints[each.name] = GenericAlias(dict, (str, hints[each.name]))
-            self._types = hints
-        return self._types
+    def _read(self, data: bytes) -> Any:
+        try:
+            return self._decoder.decode(data)
+        except msgspec.MsgspecError as error:
+            raise NotSerializable(f"the arguments of {self._name} are not those that it declares: {error}") from error
+
+    @cached_property
+    def _decoder(self) -> "msgspec.json.Decoder[Any]":
+        fields = [(name, self._types.get(name, Any) | msgspec.UnsetType, msgspec.UNSET) for name in self._names]
+        kind = msgspec.defstruct("Arguments", fields, forbid_unknown_fields=True)
+        return msgspec.json.Decoder(kind)
+
+    @cached_property
+    def _types(self) -> dict[str, Any]:
+        try:
+            hints = get_type_hints(self._fn)
+        except Exception:  # noqa: BLE001 - a name that only type checkers see: then nothing is checked
+            return {}
+        for each in self._signature.parameters.values():
+            if each.name in hints and each.kind is each.VAR_POSITIONAL:
+                hints[each.name] = GenericAlias(tuple, (hints[each.name], ...))
+            elif each.name in hints and each.kind is each.VAR_KEYWORD:
+                hints[each.name] = GenericAlias(dict, (str, hints[each.name]))
+        return {name: hint for name, hint in hints.items() if _readable(hint)}
 
     def _blame(self, arguments: Mapping[str, Any]) -> str:
         for name, value in arguments.items():
             try:
                 _encoder.encode(value)
-            except TypeError as error:
+            except (TypeError, ValueError, RecursionError) as error:
                 return (
                     f"{self._name} cannot be stored with {name}={type(value).__name__}: {error}. Pass what JSON can "
                     "carry: an id, a path, numbers, text, lists, dataclasses"
                 )
         return f"{self._name} cannot be stored with these arguments"
+
+
+def _readable(hint: Any) -> bool:
+    try:
+        msgspec.json.Decoder(hint | msgspec.UnsetType)
+    except TypeError:  # a type of the user's own that JSON has no form for: it is not checked
+        return False
+    return True

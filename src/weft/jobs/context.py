@@ -6,26 +6,38 @@ from contextvars import ContextVar
 from weft.clock import now
 from weft.errors import InvalidCall
 from weft.jobs.records import Claim
+from weft.jobs.settling import storable
 
 __all__ = ["CurrentJob", "current", "running"]
 
+_LONGEST = 200
+
 
 class CurrentJob:
-    """The job that runs this code. Any thread.
+    """The job that runs this code. Any thread."""
 
-    Attributes:
-        uid: its id.
-        task: the name of its function.
-        attempt: which attempt this is, from 1.
-    """
+    __slots__ = ("_cancelled", "_claim", "_tell", "_until")
 
-    def __init__(self, claim: Claim, tell: Callable[[float, str], object]) -> None:
-        self.uid = claim.uid
-        self.task = claim.task
-        self.attempt = claim.attempt
+    def __init__(self, claim: Claim, tell: Callable[[Claim, float, str], object]) -> None:
+        self._claim = claim
         self._until = None if claim.timeout is None else now() + claim.timeout
         self._tell = tell
         self._cancelled = False
+
+    @property
+    def uid(self) -> str:
+        """Its id."""
+        return self._claim.uid
+
+    @property
+    def task(self) -> str:
+        """The name of its function."""
+        return self._claim.task
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._claim.attempt
 
     @property
     def cancelled(self) -> bool:
@@ -38,8 +50,11 @@ class CurrentJob:
         return None if self._until is None else max(0.0, self._until - now())
 
     def progress(self, fraction: float, note: str = "") -> None:
-        """Say how far the job is: a fraction of 1, and words. It is written with the worker's next turn."""
-        self._tell(min(1.0, max(0.0, fraction)), note)
+        """Say how far the job is: a fraction of 1, and words (200 characters).
+
+        It is written with the worker's next turn. In a process of its own it is heard by nobody.
+        """
+        self._tell(self._claim, min(1.0, max(0.0, float(fraction))), storable(str(note)[:_LONGEST]))
 
     def call_off(self) -> None:
         """Nobody waits for it any more. (For the worker.)"""
@@ -53,7 +68,7 @@ def current() -> CurrentJob:
     """The job that runs this code.
 
     Raises:
-        InvalidCall: none does; or it runs in a process of its own, where this is not known.
+        InvalidCall: none does.
     """
     found = running.get()
     if found is None:

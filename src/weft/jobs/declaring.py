@@ -1,5 +1,6 @@
 """Functions whose calls can be stored, to be made later, by another process, and again if that one dies."""
 
+import asyncio
 import hashlib
 import inspect
 import sys
@@ -12,12 +13,13 @@ from weft.calls.call import Place
 from weft.clock import wall
 from weft.errors import InvalidCall
 from weft.executors.loop import running_loop
+from weft.jobs import context
 from weft.jobs.codec import Signature, encode_json
 from weft.jobs.errors import UnknownTask
 from weft.jobs.handles import Handle
 from weft.jobs.identity import new_uid
 from weft.jobs.options import Options
-from weft.jobs.records import Entry
+from weft.jobs.records import Claim, Entry
 from weft.jobs.stores import store
 
 __all__ = ["Job", "find", "job", "known"]
@@ -104,7 +106,7 @@ class Job(Generic[P, T]):
     def tick(self, due: float) -> Entry:
         """What is stored when its schedule says so: for each time one, whoever stores it. (For workers.)"""
         made = self.entry(self.signature.encode((), {}))
-        return replace(made, idempotency_key=f"{self.name}@{due:.0f}")
+        return made._replace(idempotency_key=f"{self.name}@{due:.0f}")
 
     def entry(self, arguments: bytes) -> Entry:
         """What is stored for a call with these arguments, in JSON. (For stores.)"""
@@ -229,8 +231,15 @@ def _import(module: str, qualname: str) -> Any:
     return found
 
 
-def run_in_process(job: "Job[Any, Any]", arguments: bytes) -> bytes:
-    """Make a stored call here; its result, in JSON. (For a worker's processes.)"""
-    args, kwargs = job.signature.decode(arguments)
+def run_in_process(job: "Job[Any, Any]", claim: Claim) -> bytes:
+    """Run a claimed job here, alone; its result, in JSON. (For a worker's processes.)"""
+    context.running.set(context.CurrentJob(claim, _unheard))
+    args, kwargs = job.signature.decode(claim.arguments)
     value = job.fn(*args, **kwargs)
+    if inspect.iscoroutine(value):
+        value = asyncio.run(value)
     return encode_json(value)
+
+
+def _unheard(_claim: Claim, _fraction: float, _note: str) -> None:
+    """Nobody listens to what a process says of its progress."""

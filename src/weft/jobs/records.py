@@ -11,8 +11,7 @@ KEPT = 30 * 86_400.0
 """Seconds for which jobs that were given up or cancelled are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A job that is to be stored.
 
     Attributes:

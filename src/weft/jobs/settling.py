@@ -9,7 +9,7 @@ from weft.jobs.records import Claim, Settlement
 from weft.policy.retry import Retry
 from weft.policy.verdict import Wait
 
-__all__ = ["after_crash", "completed", "failed", "handed_back", "words_of"]
+__all__ = ["after_crash", "completed", "failed", "handed_back", "storable", "words_of"]
 
 CRASHES = 3
 """Processes that a job may take along before it is given up."""
@@ -26,7 +26,7 @@ def completed(claim: Claim, result: bytes, now: float) -> Settlement:
 def failed(claim: Claim, error: BaseException, retry: Retry | None, now: float, chance: float) -> Settlement:
     """It has raised, was late, or took its process along. `chance` is in 0..1; no `retry`: no other try."""
     if isinstance(error, WorkerCrashed):
-        return after_crash(claim.id, claim.attempt, claim.crashes, str(error))
+        return after_crash(claim.id, claim.attempt, claim.crashes, storable(str(error)))
     if isinstance(error, Snooze):
         again = now + error.seconds
         return Settlement(claim.id, claim.attempt, Step.TRY_LATER, again_at=again, uncharged=True)
@@ -47,8 +47,17 @@ def handed_back(claim: Claim) -> Settlement:
 
 
 def words_of(error: BaseException) -> str:
-    """The error and its traceback."""
-    return "".join(traceback.format_exception(error))[-_LONGEST:].strip()
+    """The error and its traceback, as text that can be stored."""
+    try:
+        words = "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - its own __str__ is the user's code
+        words = f"{type(error).__qualname__}, whose message cannot be had"
+    return storable(words[-_LONGEST:].strip())
+
+
+def storable(words: str) -> str:
+    """The text, with what is no character written out: a store takes UTF-8 alone."""
+    return words.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def after_crash(job: int, attempt: int, crashes: int, how: str) -> Settlement:

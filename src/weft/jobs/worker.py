@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from weft.clock import now, wall
 from weft.errors import InvalidCall, InvalidValue
+from weft.jobs.crew import HOARDING, Crew
 from weft.jobs.declaring import known
 from weft.jobs.errors import StoreError
-from weft.jobs.running import Crew
 from weft.jobs.sqlite.bell import POLL
+from weft.jobs.sqlite.owners import DeadOwner
 from weft.jobs.sqlite.turn import Fallen, Report, Turn
 from weft.jobs.stores import store as store_here
 from weft.jobs.ticking import Ticking
@@ -82,36 +83,41 @@ class Worker:
 
     def run(self) -> None:
         """Work until it is told to stop."""
-        self._desk = desk = self._store.desk()
+        self._desk = desk = self._store.desk(4 * sum(self._queues.values()) + 64)
         crew = Crew(self._queues, desk.owner, desk.bell.ring_here)
+        settled = False
         try:
             while not self._stopping.is_set():
                 self._work(desk, crew)
-            self._finish(desk, crew)
+            settled = self._finish(desk, crew)
         finally:
             crew.close()
             self._desk = None
-            desk.close()
+            desk.close() if settled else desk.abandon()
 
     def _work(self, desk: "Desk", crew: Crew) -> None:
         crew.give_up_late()
-        claims_before = crew.busy
+        crew.stop_hoarding()
         report = self._turn(desk, crew, crew.room())
         if report is None:
             self._stopping.wait(_HURT)
             return
-        if report.claims:
-            crew.take(report.claims)
+        crew.take(report.claims)
         for job, attempt in report.cancelled:
             crew.cancel(job, attempt)
+        self._prune()
+        desk.bell.wait(self._pause(crew, report))
+
+    def _prune(self) -> None:
         if now() - self._pruned > _PRUNE:
             self._pruned = now()
-            self._store.prune(wall())
-        if not report.claims or crew.busy > claims_before:
-            desk.bell.wait(self._pause(crew, report))
+            try:
+                self._store.prune(wall())
+            except StoreError:
+                log.exception("finished jobs could not be pruned")
 
     def _pause(self, crew: Crew, report: Report) -> float:
-        pause = POLL
+        pause = HOARDING if crew.hoards else POLL
         for due in (report.next_due, self._ticking.next):
             if due is not None:
                 pause = min(pause, due - wall())
@@ -122,39 +128,45 @@ class Worker:
 
     def _turn(self, desk: "Desk", crew: Crew, room: Mapping[str, int]) -> Report | None:
         settled, progress = crew.news()
-        dead = []
-        if now() - self._swept > _SWEEP:
-            self._swept = now()
-            dead = desk.dead()
+        dead: list[DeadOwner] = []
+        fallen: list[Fallen] = []
         time_now = wall()
         ticks = self._ticking.due(time_now) if room else []
-        fallen = [Fallen(each.name, each.begun) for each in dead]
-        turn = Turn(desk.owner.name, time_now, room, settled, progress, fallen, ticks)
         try:
-            report = self._store.turn(turn)
-        except StoreError:
+            if now() - self._swept > _SWEEP:
+                self._swept = now()
+                dead = desk.dead()
+                fallen = [Fallen(each.name, each.begun) for each in dead]
+                fallen += [Fallen(name, frozenset()) for name in desk.lost()]
+            report = self._store.turn(Turn(desk.owner.name, time_now, room, settled, progress, fallen, ticks))
+        except Exception:
             log.exception("the job store could not be written; trying again")
             crew.remember(settled, progress)
-            for each in dead:
-                each.leave()
+            for owner in dead:
+                owner.leave()
             return None
         self._ticking.stored(ticks, time_now)
-        for each in dead:
+        for each in fallen:
             log.warning("worker %s has died; %d of its jobs had begun", each.name, len(each.begun))
-            each.bury()
+        for owner in dead:
+            owner.bury()
         return report
 
-    def _finish(self, desk: "Desk", crew: Crew) -> None:
+    def _finish(self, desk: "Desk", crew: Crew) -> bool:
         began = now()
         while crew.busy and (left := began + self._grace - now()) > 0:  # the grace may be cut short meanwhile
             crew.give_up_late()
+            crew.stop_hoarding()
             self._turn(desk, crew, {})
             if crew.busy:
                 desk.bell.wait(min(POLL, left))
         crew.hand_back()
         end = now() + _SETTLING
-        while self._turn(desk, crew, {}) is None and now() < end:
+        while self._turn(desk, crew, {}) is None:
+            if now() > end:
+                return False
             time.sleep(_HURT)
+        return True
 
 
 def parse_queues(words: str) -> dict[str, int]:

@@ -50,13 +50,16 @@ def ended(connection: sqlite3.Connection, jobs: Iterable[int], now: float, kept:
 
 def over(connection: sqlite3.Connection, needed: str, state: State, now: float, kept: float) -> None:
     """This job has ended so: the last one that was waited for lets go; one that was not done drops all that follow."""
-    waiting = [row[0] for row in connection.execute("SELECT uid FROM dependency WHERE needed = ?", (needed,))]
-    connection.execute("DELETE FROM dependency WHERE needed = ?", (needed,))
-    for uid in waiting:
-        if state is State.COMPLETED:
-            connection.execute(_RELEASE, (now, uid))
-            continue
-        connection.execute("DELETE FROM dependency WHERE uid = ?", (uid,))
-        why = f"job {needed}, after which it was to run, was {state}"
-        if connection.execute(_DROP, (why, now, now + kept, uid)).rowcount:
-            over(connection, uid, State.CANCELLED, now, kept)
+    pending = [(needed, state)]
+    while pending:  # a chain may be longer than Python's stack
+        uid, how = pending.pop()
+        waiting = [row[0] for row in connection.execute("SELECT uid FROM dependency WHERE needed = ?", (uid,))]
+        connection.execute("DELETE FROM dependency WHERE needed = ?", (uid,))
+        for dependent in waiting:
+            if how is State.COMPLETED:
+                connection.execute(_RELEASE, (now, dependent))
+                continue
+            connection.execute("DELETE FROM dependency WHERE uid = ?", (dependent,))
+            why = f"job {uid}, after which it was to run, was {how}"
+            if connection.execute(_DROP, (why, now, now + kept, dependent)).rowcount:
+                pending.append((dependent, State.CANCELLED))

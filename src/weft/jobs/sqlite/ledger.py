@@ -3,6 +3,8 @@
 A commit that survives a power cut waits for the disk. Of a hundred callers who wait at once, each pays for a hundredth
 of that wait (D. DeWitt et al., "Implementation Techniques for Main Memory Database Systems", SIGMOD 1984).
 
+When one commit is over, its callers come again: the next waits for them a moment (PostgreSQL's `commit_delay`).
+
 Among processes a lock of ours stands before SQLite's own: whoever waits in SQLite's busy handler sleeps and tries
 again, and starves; whoever waits in `flock` is woken in turn.
 """
@@ -27,27 +29,28 @@ T = TypeVar("T")
 Act = Callable[[sqlite3.Connection], T]
 
 _MOST = 1000  # changes in one transaction, so that nobody waits for very many others
+_GATHER = 0.0003  # seconds to wait for those whose last change has just been written, when there were several
 _BUSY = 30.0  # seconds for SQLite's own lock, which only strangers to us can hold
 
 
 class Change(Generic[T]):
-    """A change on its way. `wait` from any thread; `told` is called in the ledger's, once it is over."""
+    """A change on its way. `wait` from any thread.
 
-    __slots__ = ("_act", "_durable", "_error", "_over", "_told", "_value")
+    Attributes:
+        durable: it must survive a power cut.
+        then: to be called when it is written.
+    """
 
-    def __init__(self, act: Act[T], *, durable: bool, told: Callable[[], object] | None) -> None:
+    __slots__ = ("_act", "_error", "_over", "_value", "durable", "then")
+
+    def __init__(self, act: Act[T], *, durable: bool, then: Callable[[], object] | None) -> None:
         self._act = act
-        self._durable = durable
-        self._told = told
+        self.durable = durable
+        self.then = then
         self._over = threading.Lock()
         self._over.acquire()
         self._error: BaseException | None = None
         self._value: Any = None
-
-    @property
-    def durable(self) -> bool:
-        """Whether it must survive a power cut."""
-        return self._durable
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Make the change. (For the ledger.)"""
@@ -57,11 +60,6 @@ class Change(Generic[T]):
         """It is written, or has failed. (For the ledger.)"""
         self._error = error
         self._over.release()
-        if self._told is not None:
-            try:
-                self._told()
-            except Exception:
-                log.exception("what was to follow a change of the job store failed")
 
     def wait(self) -> T:
         """What it has come to, once it is written.
@@ -98,6 +96,8 @@ class Ledger:
         self._synchronous = synchronous
         self._waiting: list[Change[Any]] = []
         self._stirred = threading.Condition(threading.Lock())
+        self._enough = 1  # changes that wait, at which the ledger wants to be woken
+        self._several = 0  # changes of the last transaction, if there were several
         self._closing = False
         self._file = os.open(files.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -109,20 +109,26 @@ class Ledger:
         self._thread = threading.Thread(target=self._serve, name="weft-ledger", daemon=True)
         self._thread.start()
 
-    def change(self, act: Act[T], *, durable: bool = True, told: Callable[[], object] | None = None) -> Change[T]:
+    def change(self, act: Act[T], *, durable: bool = True, then: Callable[[], object] | None = None) -> Change[T]:
         """Have a change made, together with all others that wait. It may be tried twice. Any thread; does not wait.
+
+        `then` is called in the ledger's thread when it is written: once for all changes of a transaction that name it.
 
         Raises:
             StoreError: the ledger is closed.
         """
-        made: Change[T] = Change(act, durable=durable, told=told)
+        made: Change[T] = Change(act, durable=durable, then=then)
         with self._stirred:
             if self._closing:
                 raise StoreError("the job store has been closed")
             self._waiting.append(made)
-            if len(self._waiting) == 1:
+            if len(self._waiting) >= self._enough:
                 self._stirred.notify()
         return made
+
+    def disown(self) -> None:
+        """In a forked child: were it to hold the parent's lock, nobody could write when the parent is killed."""
+        os.close(self._file)
 
     def close(self) -> None:
         """Write what waits, and close the file. Idempotent."""
@@ -153,12 +159,17 @@ class Ledger:
 
     def _next(self) -> list[Change[Any]]:
         with self._stirred:
+            if self._several and self._waiting:
+                self._enough = self._several + len(self._waiting)
+                self._stirred.wait_for(lambda: len(self._waiting) >= self._enough, _GATHER)
+            self._enough = 1
             while not self._waiting and not self._closing:
                 self._stirred.wait()
         # The lock first, then the changes: those who come while we wait for it are written as well.
         fcntl.flock(self._file, fcntl.LOCK_EX)
         with self._stirred:
             batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+        self._several = len(batch) if len(batch) > 1 else 0
         return batch
 
     def _write(self, batch: list[Change[Any]]) -> None:
@@ -169,10 +180,19 @@ class Ledger:
         if error is None or len(batch) == 1:
             for change in batch:
                 change.end(error)
+            if error is None:
+                self._follow({change.then for change in batch if change.then is not None})
             return
         for change in batch:  # one of them is to blame, and alone is to fail
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self._write([change])
+
+    def _follow(self, calls: set[Callable[[], object]]) -> None:
+        for call in calls:
+            try:
+                call()
+            except Exception:
+                log.exception("what was to follow a change of the job store failed")
 
     def _attempt(self, batch: list[Change[Any]]) -> BaseException | None:
         connection = self._connection

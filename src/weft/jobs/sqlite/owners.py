@@ -14,33 +14,35 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["DeadOwner", "Owner", "dead_owners"]
+__all__ = ["DeadOwner", "Owner", "dead_owners", "owner_file"]
 
 _SUFFIX = ".owner"
 _SLOT = struct.Struct("<q")
-_SLOTS = 512
-"""Jobs of one worker that the register can tell of. Of more than so many, the rest count as begun."""
 
 
 class Owner:
     """A worker's claim to be alive. `begin` and `end` from any thread.
 
+    Args:
+        folder: where its file is to be.
+        slots: jobs that may have begun at the same time.
+
     Raises:
         OSError: the file cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, slots: int = 64) -> None:
         self.name = f"{os.getpid()}-{secrets.token_hex(6)}"
-        self._path = folder / (self.name + _SUFFIX)
+        self._path = owner_file(folder, self.name)
         # Locked before it has its name: nobody may see it unlocked.
         temporary = folder / (self.name + ".new")
         self._file = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        os.ftruncate(self._file, _SLOTS * _SLOT.size)
+        os.ftruncate(self._file, slots * _SLOT.size)
         temporary.rename(self._path)
-        self._map = mmap.mmap(self._file, _SLOTS * _SLOT.size)
+        self._map = mmap.mmap(self._file, slots * _SLOT.size)
         self._lock = threading.Lock()
-        self._free = list(range(_SLOTS - 1, -1, -1))
+        self._free = list(range(slots - 1, -1, -1))
         self._slots: dict[int, int] = {}
 
     def begin(self, job: int) -> None:
@@ -63,11 +65,15 @@ class Owner:
         self._map.close()  # which has a descriptor of its own
         os.close(self._file)
 
+    def abandon(self) -> None:
+        """Be dead, for others to see to what is left: its jobs are not settled."""
+        self._map.close()
+        os.close(self._file)
+
     def close(self) -> None:
         """Be gone, in good order: nothing is running."""
         self._path.unlink(missing_ok=True)
-        self._map.close()
-        os.close(self._file)
+        self.abandon()
 
 
 class DeadOwner:
@@ -77,7 +83,7 @@ class DeadOwner:
         self.name = path.name.removesuffix(_SUFFIX)
         self._path = path
         self._file = file
-        data = os.pread(file, _SLOTS * _SLOT.size, 0)
+        data = os.pread(file, os.fstat(file).st_size, 0)
         jobs = [job for (job,) in _SLOT.iter_unpack(data[: len(data) // _SLOT.size * _SLOT.size]) if job]
         self.begun = frozenset(jobs)
 
@@ -89,6 +95,11 @@ class DeadOwner:
     def leave(self) -> None:
         """Let go, for somebody else to see to it."""
         os.close(self._file)
+
+
+def owner_file(folder: Path, name: str) -> Path:
+    """Where this owner's file is, as long as it has one."""
+    return folder / (name + _SUFFIX)
 
 
 def dead_owners(folder: Path) -> Iterator[DeadOwner]:

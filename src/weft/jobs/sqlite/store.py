@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 from weakref import WeakSet
@@ -16,7 +16,7 @@ from weft.jobs.sqlite.bell import Bell, ring
 from weft.jobs.sqlite.dependencies import over
 from weft.jobs.sqlite.entering import enter
 from weft.jobs.sqlite.ledger import Change, Ledger, connect
-from weft.jobs.sqlite.owners import DeadOwner, Owner, dead_owners
+from weft.jobs.sqlite.owners import DeadOwner, Owner, dead_owners, owner_file
 from weft.jobs.sqlite.places import files_of
 from weft.jobs.sqlite.turn import Report, Turn, take_turn
 
@@ -24,6 +24,7 @@ __all__ = ["Desk", "SQLiteStore"]
 
 _COLUMNS = tuple(field.name for field in fields(Record))
 _RECORD = ", ".join(_COLUMNS)
+_OWNERS = f"SELECT DISTINCT owner FROM job WHERE state = {int(State.RUNNING)}"  # noqa: S608 - a number of ours
 _FINAL = ", ".join(str(int(state)) for state in sorted(FINAL))
 _PRUNED_AT_ONCE = 500
 
@@ -36,14 +37,24 @@ class Desk:
         bell: rung when there is something to do.
     """
 
-    def __init__(self, store: "SQLiteStore") -> None:
+    def __init__(self, store: "SQLiteStore", slots: int) -> None:
         self._store = store
-        self.owner = Owner(store.files.folder)
+        self.owner = Owner(store.files.folder, slots)
         self.bell = Bell(store.files.folder, self.owner.name)
 
     def dead(self) -> list[DeadOwner]:
         """Owners that have died, each to be buried, or left, when the turn is taken that tells of it."""
         return list(dead_owners(self._store.files.folder))
+
+    def lost(self) -> list[str]:
+        """Owners of running jobs that have no file: it did not outlive a power cut, or somebody has removed it."""
+        return [name for name in self._store.owners() if not owner_file(self._store.files.folder, name).exists()]
+
+    def abandon(self) -> None:
+        """Leave without having settled all: others see to it, as if this worker had died."""
+        self._store.leave(self)
+        self.owner.abandon()
+        self.bell.close()
 
     def close(self) -> None:
         """Leave in good order: nothing is running, and all is settled."""
@@ -81,6 +92,7 @@ class SQLiteStore:
         self.files = files_of(path)
         self._synchronous = synchronous
         self._desks: tuple[Desk, ...] = ()  # replaced as a whole: the ledger reads it at any time
+        self._seen: tuple[int, set[str]] = (0, set())  # when workers last came or went, and those there are
         self._opening = threading.Lock()
         self._opened: _Open | None = None
         self._left_behind: list[_Open | None] = []
@@ -90,6 +102,8 @@ class SQLiteStore:
 
     def after_fork(self) -> None:
         """In a forked child: threads stayed with the parent, and its connections must not be used, nor closed, here."""
+        if self._opened is not None:
+            self._opened.ledger.disown()
         self._left_behind.append(self._opened)
         self._opened, self._opening = None, threading.Lock()
         for desk in self._desks:
@@ -107,27 +121,21 @@ class SQLiteStore:
 
     # -- callers
 
-    def enqueue(self, entries: Sequence[Entry], told: Callable[[], object] | None = None) -> Change[list[str]]:
+    def enqueue(self, entries: Sequence[Entry]) -> Change[list[str]]:
         """Store jobs; the uid of each, or of the one that stands for it already. See `Ledger.change`."""
-
-        def enter_and_wake(connection: sqlite3.Connection) -> list[str]:
-            return enter(connection, entries)
-
-        def wake() -> None:
-            self.ring()
-            if told is not None:
-                told()
-
-        return self._open.ledger.change(enter_and_wake, told=wake)
+        return self._open.ledger.change(lambda connection: enter(connection, entries), then=self.ring)
 
     def ring(self) -> None:
         """Wake every worker of this store."""
         desks = self._desks
         for desk in desks:
             desk.bell.ring_here()
-        with os.scandir(self.files.folder) as found:
-            names = {each.name.removesuffix(".owner") for each in found if each.name.endswith(".owner")}
-        ring(self.files.folder, names - {desk.owner.name for desk in desks})
+        changed = self.files.folder.stat().st_mtime_ns
+        if self._seen[0] != changed:
+            with os.scandir(self.files.folder) as found:
+                names = {each.name.removesuffix(".owner") for each in found if each.name.endswith(".owner")}
+            self._seen = changed, names
+        ring(self.files.folder, self._seen[1] - {desk.owner.name for desk in desks})
 
     def record(self, uid: str) -> Record:
         """All that is known of a job.
@@ -199,7 +207,7 @@ class SQLiteStore:
                 (int(target), uid),
             )
 
-        self._open.ledger.change(revive, told=self.ring).wait()
+        self._open.ledger.change(revive, then=self.ring).wait()
 
     def prune(self, before: float) -> int:
         """Forget finished jobs whose time to be kept was over then, a few at a time; how many."""
@@ -221,9 +229,13 @@ class SQLiteStore:
 
     # -- workers
 
-    def desk(self) -> "Desk":
-        """A place for one worker."""
-        desk = Desk(self)
+    def owners(self) -> list[str]:
+        """The owners of running jobs. (For the desk.)"""
+        return [row[0] for row in self._read(_OWNERS)]
+
+    def desk(self, slots: int = 64) -> "Desk":
+        """A place for one worker, in which so many jobs can have begun at the same time."""
+        desk = Desk(self, slots)
         with self._opening:
             self._desks = (*self._desks, desk)
         return desk
