@@ -22,16 +22,17 @@ from weft.executors.work import Work
 from weft.jobs import context
 from weft.jobs.codec import encode_json
 from weft.jobs.context import CurrentJob
-from weft.jobs.declaring import Job, find, run_in_process
+from weft.jobs.declaring import find, run_in_process
 from weft.jobs.errors import NotSerializable
 from weft.jobs.lifecycle import Step
 from weft.jobs.records import Claim, Progress, Settlement
+from weft.jobs.runs import ALONE, Run
 from weft.jobs.settling import completed, failed, handed_back
 from weft.jobs.sqlite.owners import Owner
 from weft.policy.retry import Retry
 from weft.runtime.process import runtime
 
-__all__ = ["HOARDING", "Crew", "Run"]
+__all__ = ["HOARDING", "Crew"]
 
 log = logging.getLogger("weft.jobs")
 
@@ -42,22 +43,7 @@ _AHEAD = 0.02  # seconds of work that a queue may hold beyond its slots, so that
 _MOST_AHEAD = 500
 _STUCK = 4  # times as many threads as a queue has slots may be stuck before it stands still
 _STALE = 1000  # ends of jobs that are over, which are let lie about
-_ALONE = "alone"  # the place of suspects
 _UNKNOWN = Retry(backoff=10.0, longest=3600.0, on=(Exception,))  # another worker, or another version, may know it
-
-
-class Run:
-    """One claimed job under way. Its end is told once, by whoever is first."""
-
-    __slots__ = ("began", "claim", "context", "job", "lane", "stop")
-
-    def __init__(self, claim: Claim, job: "Job[Any, Any]") -> None:
-        self.claim = claim
-        self.job = job
-        self.lane: Place | str = _ALONE if claim.crashes else job.place
-        self.began: float | None = None
-        self.stop: Callable[[], object] = _nothing  # ends it, or abandons it
-        self.context: CurrentJob | None = None  # once it has begun
 
 
 class Crew:
@@ -77,8 +63,8 @@ class Crew:
         self._runs: dict[int, Run] = {}
         self._waiting: dict[str, deque[Run]] = {queue: deque() for queue in queues}
         self._active = dict.fromkeys(queues, 0)
-        self._lanes: dict[Place | str, int] = {_ALONE: 0, Place.PROCESS: 0}
-        self._lane_sizes: dict[Place | str, int] = {_ALONE: 1, Place.PROCESS: process_workers()}
+        self._lanes: dict[Place | str, int] = {ALONE: 0, Place.PROCESS: 0}
+        self._lane_sizes: dict[Place | str, int] = {ALONE: 1, Place.PROCESS: process_workers()}
         self._pace = dict.fromkeys(queues, 1.0)  # seconds that a job of the queue takes; long until they prove short
         self._settled: list[Settlement] = []
         self._progress: dict[int, Progress] = {}
@@ -220,9 +206,7 @@ class Crew:
             waiting = self._waiting[queue]
             if not waiting or self._active[queue] >= self._slots[queue]:
                 return None
-            run = next(
-                (run for run in waiting if self._lanes.get(run.lane, -1) < self._lane_sizes.get(run.lane, 0)), None
-            )
+            run = waiting[0] if self._free(waiting[0]) else next(filter(self._free, waiting), None)
             if run is None or (only is not None and run.lane is not only):
                 return None
             if run is waiting[0]:
@@ -233,6 +217,9 @@ class Crew:
         if self._ends and self._ends[0][2] is run:
             self._wake()
         return run
+
+    def _free(self, run: Run) -> bool:
+        return run.lane not in self._lanes or self._lanes[run.lane] < self._lane_sizes[run.lane]
 
     def _begin(self, run: Run) -> None:
         # With the lock. What runs in a process of its own is not registered: it can end nobody but that.
@@ -364,7 +351,9 @@ class Crew:
             else:
                 self._leave(run, now() - run.began)
             self._progress.pop(run.claim.id, None)
-        self._tell(run.claim, settlement)
+            first = not self._settled
+            self._settled.append(settlement)
+        self._announce(run.claim, settlement, first=first)
         return True
 
     def _leave(self, run: Run, took: float) -> None:
@@ -381,15 +370,14 @@ class Crew:
         with self._lock:
             first = not self._settled
             self._settled.append(settlement)
+        self._announce(claim, settlement, first=first)
+
+    def _announce(self, claim: Claim, settlement: Settlement, *, first: bool) -> None:
         if settlement.error is not None:
             last = settlement.error.rpartition("\n")[2]
             log.warning("job %s (%s) has to %s: %s", claim.uid, claim.task, settlement.step.value, last)
         if first:
             self._wake()
-
-
-def _nothing() -> None:
-    """Not yet started."""
 
 
 def _ignore(_work: Work) -> None:
