@@ -1,7 +1,7 @@
-"""A no-op job in each engine, chosen by PEER, in FOLDER: `python job_peers.py enqueue|work|settled|threads ...`.
+"""A no-op job in each engine, chosen by PEER, in FOLDER: `python job_peers.py enqueue|work|settled|threads|probe ...`.
 
 `enqueue N` stores N jobs; `work N` runs them, `settled N` waits until the store says so; `threads T N` has T threads
-store N jobs each and prints what each call took, in seconds.
+store N jobs each and prints what each call took, in seconds; `probe N` stores one each 50 ms, and prints when.
 """
 
 import asyncio
@@ -23,7 +23,11 @@ _ran = {"count": 0, "total": 0}
 
 
 def ran():
-    """A job has run; the first and the last write down when."""
+    """A job has run; the first and the last write down when, and each, where STARTS is set."""
+    if "STARTS" in os.environ:
+        with (FOLDER / "starts").open("a") as file:
+            file.write(f"{time.time()}\n")
+        return
     with _lock:
         if not _ran["count"]:
             (FOLDER / "began").write_text(str(time.time()))
@@ -216,6 +220,11 @@ def main():
         peer.enqueue_many(int(numbers[0]))
     elif what == "threads":
         print(json.dumps(threads(peer, int(numbers[0]), int(numbers[1]))))
+    elif what == "probe":
+        for n in range(int(numbers[0])):
+            time.sleep(0.05)
+            print(time.time(), flush=True)
+            peer.enqueue(n)
     elif what == "settled":
         while hasattr(peer, "settled") and not peer.settled(int(numbers[0])):
             time.sleep(0.005)

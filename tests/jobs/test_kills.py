@@ -1,5 +1,6 @@
 """Workers and producers that are killed: nothing acknowledged is lost, and only what was running is repeated."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -174,13 +175,21 @@ threading.Event().wait()
         parent.stdin.close()
 
 
+def stop_outside_a_write(process, store):
+    # One that is stopped while it writes holds up all others, as it would with SQLite's own lock.
+    with store.files.lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_stopped_by_the_system_is_not_taken_for_dead(store, tmp_path):
     """SIGSTOP starves it as completely as can be: its job is not started anywhere else."""
     handle = chores.hold.enqueue(str(tmp_path), "held")
     with running(tmp_path) as first:
         until(lambda: runs(tmp_path, "held"))
-        first.send_signal(signal.SIGSTOP)
+        stop_outside_a_write(first, store)
         with running(tmp_path):
             others = chores.touch.enqueue_many([(str(tmp_path), f"other-{i}") for i in range(20)])
             assert [other.result(SOON) for other in others] == [None] * 20
