@@ -40,8 +40,8 @@ for n in range(int(sys.argv[1])):
 
 
 def cpu_of(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    # In nanoseconds; the ticks of /proc/PID/stat would be too coarse.
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def across(peer, folder):

@@ -38,10 +38,11 @@ connection.executemany(
 connection.commit()
 """
 SETTLED = """
-import sqlite3, sys, time
-connection = sqlite3.connect(f"{sys.argv[1]}/jobs.db", timeout=60)
-while connection.execute("SELECT count(*) FROM job WHERE state IN (1, 2)").fetchone()[0]:
-    time.sleep(0.005)
+import sys, time
+from weft.jobs.stores import open_store
+store = open_store(f"sqlite:{sys.argv[1]}/jobs.db")
+while store.pending({"default"}):
+    time.sleep(0.002)
 print(time.time())
 """
 

@@ -255,7 +255,7 @@ def test_stuck_threads_do_not_use_up_a_queue_at_once(store, worker):
         chores.sleep_beyond_its_time.enqueue().result(SOON)
     waiting = chores.note.enqueue("sixth")
     with pytest.raises(jobs.ResultTimeout):
-        waiting.result(0.7)  # more than one turn
+        waiting.result(1.3)  # more than one turn
     assert waiting.status() is State.AVAILABLE
     chores.EVENTS["go"].set()
     assert waiting.result(SOON) == "sixth"

@@ -116,9 +116,7 @@ def _stopped_by_signals(worker: "Worker") -> Iterator[None]:
 
 
 def _stop_when_empty(worker: "Worker", store: "SQLiteStore", queues: set[str]) -> None:
-    from weft.jobs.lifecycle import State  # noqa: PLC0415 - as above
-
     pause = threading.Event()
-    while any(store.counts().get(queue, {}).keys() & {State.AVAILABLE, State.RUNNING} for queue in queues):
+    while store.pending(queues):
         pause.wait(_LOOK)
     worker.ask_to_stop()

@@ -1,7 +1,7 @@
 """A bell for each worker, rung by whoever has put a job in the store: it need not look again and again.
 
 A datagram to an abstract socket of Linux: nothing lies about when a process dies, and nobody waits for the sender.
-Where there are none, and in another network namespace, a worker looks twice a second.
+Where there are none, and in another network namespace, a worker looks once a second.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 __all__ = ["Bell", "ring"]
 
-POLL = 0.5
+POLL = 1.0
 """Seconds after which a worker looks even where no bell rang."""
 
 
@@ -53,7 +53,7 @@ class Bell:
 def ring(folder: Path, owners: Iterable[str]) -> None:
     """Wake these workers, those of other processes too. Never waits."""
     names = list(owners)
-    if not names or sys.platform != "linux":  # elsewhere they look twice a second
+    if not names or sys.platform != "linux":  # elsewhere they look by themselves
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hand:
         hand.setblocking(False)

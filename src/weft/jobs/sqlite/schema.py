@@ -24,7 +24,7 @@ CREATE TABLE job (
     timeout REAL,
     result_ttl REAL NOT NULL,
     unique_key TEXT,
-    idempotency_key TEXT UNIQUE,
+    idempotency_key TEXT,
     owner TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     progress REAL NOT NULL DEFAULT 0,
@@ -42,6 +42,7 @@ CREATE INDEX job_due ON job (scheduled_at) WHERE state IN ({int(State.SCHEDULED)
 CREATE INDEX job_running ON job (owner) WHERE state = {int(State.RUNNING)};
 CREATE INDEX job_expired ON job (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX job_unique ON job (unique_key) WHERE unique_key IS NOT NULL;
+CREATE UNIQUE INDEX job_idempotent ON job (idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE TABLE schedule (
     task TEXT PRIMARY KEY,
     last_tick REAL NOT NULL

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 from weakref import WeakSet
@@ -25,6 +25,8 @@ __all__ = ["Desk", "SQLiteStore"]
 _COLUMNS = tuple(field.name for field in fields(Record))
 _RECORD = ", ".join(_COLUMNS)
 _OWNERS = f"SELECT DISTINCT owner FROM job WHERE state = {int(State.RUNNING)}"  # noqa: S608 - a number of ours
+_RUNNING = f"SELECT DISTINCT queue FROM job INDEXED BY job_running WHERE state = {int(State.RUNNING)}"  # noqa: S608
+_AVAILABLE = f"SELECT 1 FROM job INDEXED BY job_available WHERE queue = ? AND state = {int(State.AVAILABLE)} LIMIT 1"  # noqa: S608
 _FINAL = ", ".join(str(int(state)) for state in sorted(FINAL))
 _PRUNED_AT_ONCE = 500
 
@@ -157,6 +159,12 @@ class SQLiteStore:
         where = " AND ".join(f"{column} = ?" for column in given) or "1"
         rows = self._read(f"SELECT {_RECORD} FROM job WHERE {where} ORDER BY id DESC LIMIT ?", (*given.values(), most))  # noqa: S608 - columns of ours
         return [_record(row) for row in rows]
+
+    def pending(self, queues: Iterable[str]) -> bool:
+        """Whether any job of these queues runs, or could now. Cheap, however many are finished."""
+        running = self._read(_RUNNING)
+        here = set(queues)
+        return any(row[0] in here for row in running) or any(self._read(_AVAILABLE, (queue,)) for queue in here)
 
     def counts(self) -> dict[str, dict[State, int]]:
         """Queue -> state -> how many."""
