@@ -22,8 +22,15 @@ _lock = threading.Lock()
 _ran = {"count": 0, "total": 0}
 
 
-def ran():
-    """A job has run; the first and the last write down when, and each, where STARTS is set."""
+def ran(n=0):
+    """A job has run; the first and the last write down when, and each, where STARTS or LASTS is set."""
+    if "LASTS" in os.environ:
+        with (FOLDER / "runs").open("a") as file:
+            file.write(f"{n} begun {time.time()}\n")
+        time.sleep(float(os.environ["LASTS"]))
+        with (FOLDER / "runs").open("a") as file:
+            file.write(f"{n} ended {time.time()}\n")
+        return
     if "STARTS" in os.environ:
         with (FOLDER / "starts").open("a") as file:
             file.write(f"{time.time()}\n")
@@ -41,7 +48,7 @@ if PEER == "weft":
 
     @weft.job(retries=0)
     def noop(n: int) -> None:
-        ran()
+        ran(n)
 
 
 class Weft:
@@ -76,7 +83,7 @@ class Huey:
 
         @self.huey.task()
         def noop(n):
-            ran()
+            ran(n)
 
         self.noop = noop
 
@@ -122,7 +129,7 @@ class Dramatiq:
 
         @dramatiq.actor(max_retries=0)
         def noop(n):
-            ran()
+            ran(n)
 
         self.noop = noop
 
