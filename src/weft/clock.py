@@ -7,7 +7,7 @@ no test has to sleep. What is stored has the time of `wall()`.
 import time
 from collections.abc import Callable
 
-__all__ = ["Clock", "install", "now", "wall"]
+__all__ = ["Clock", "install", "install_calendar", "now", "wall"]
 
 Clock = Callable[[], float]
 
@@ -29,4 +29,11 @@ def install(clock: Clock) -> Clock:
     """Put another clock behind `now()` and return the one that stood there. For tests only."""
     global _clock
     before, _clock = _clock, clock
+    return before
+
+
+def install_calendar(calendar: Clock) -> Clock:
+    """Put another calendar behind `wall()` and return the one that stood there. For tests only."""
+    global _calendar
+    before, _calendar = _calendar, calendar
     return before

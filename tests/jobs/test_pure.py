@@ -17,7 +17,6 @@ from weft.jobs.records import Claim
 from weft.jobs.schedule import Cron
 from weft.jobs.settling import CRASHES, after_crash, failed
 from weft.jobs.worker import parse_queues
-from weft.policy.retry import Retry
 
 
 def test_every_state_can_be_reached_and_left():
@@ -186,15 +185,14 @@ def test_a_job_that_comes_by_itself_takes_no_arguments():
 
 # -- settling
 
-CLAIM = Claim(7, "uid", "task", "default", b"{}", 1, 3, 0, None, 60.0)
+CLAIM = Claim(7, "uid", "task", "default", b"{}", 1, 3, 2.0, 100.0, 0, None, 60.0)
 
 
 def test_failures_are_tried_again_until_the_attempts_are_used_up():
     """Full jitter below a bound that doubles; the last failure goes to the dead letters, with its traceback."""
-    retry = Retry(2, backoff=2.0, longest=100.0, on=(Exception,))
-    first = failed(CLAIM, LookupError("x"), retry, 1000.0, 0.5)
-    second = failed(CLAIM._replace(attempt=2), LookupError("x"), retry, 1000.0, 0.5)
-    third = failed(CLAIM._replace(attempt=3), LookupError("x"), retry, 1000.0, 0.5)
+    first = failed(CLAIM, LookupError("x"), 1000.0, 0.5)
+    second = failed(CLAIM._replace(attempt=2), LookupError("x"), 1000.0, 0.5)
+    third = failed(CLAIM._replace(attempt=3), LookupError("x"), 1000.0, 0.5)
     assert (first.step, first.again_at) == (Step.TRY_LATER, 1001.0)
     assert (second.step, second.again_at) == (Step.TRY_LATER, 1002.0)
     assert (third.step, third.error) == (Step.GIVE_UP, "LookupError: x")

@@ -29,7 +29,6 @@ from weft.jobs.records import Claim, Progress, Settlement
 from weft.jobs.runs import ALONE, Run
 from weft.jobs.settling import completed, failed, handed_back
 from weft.jobs.sqlite.owners import Owner
-from weft.policy.retry import Retry
 from weft.runtime.process import runtime
 
 __all__ = ["HOARDING", "Crew"]
@@ -43,7 +42,6 @@ _AHEAD = 0.02  # seconds of work that a queue may hold beyond its slots, so that
 _MOST_AHEAD = 500
 _STUCK = 4  # times as many threads as a queue has slots may be stuck before it stands still
 _STALE = 1000  # ends of jobs that are over, which are let lie about
-_UNKNOWN = Retry(backoff=10.0, longest=3600.0, on=(Exception,))  # another worker, or another version, may know it
 
 
 class Crew:
@@ -126,7 +124,7 @@ class Crew:
             try:
                 runs.append(Run(claim, find(claim.task)))
             except LookupError as error:
-                self._tell(claim, failed(claim, error, _UNKNOWN, *_chance()))
+                self._tell(claim, failed(claim, error, *_chance()))
         with self._lock:
             for run in runs:
                 self._runs[run.claim.id] = run
@@ -150,7 +148,7 @@ class Crew:
         for run in late:
             if self._runs.get(run.claim.id) is run:
                 error = DeadlineExceeded(f"not done within {run.claim.timeout:g} s", after=run.claim.timeout)
-                self._give_up(run, failed(run.claim, error, run.job.options.retry, *_chance()))
+                self._give_up(run, failed(run.claim, error, *_chance()))
 
     def stop_hoarding(self) -> None:
         """Give to other workers what waits here behind jobs that turn out to be long."""
@@ -328,11 +326,11 @@ class Crew:
             told = NotSerializable(
                 f"{run.claim.task} returned what JSON cannot carry: {error}. Return text, a dataclass"
             )
-            return self._end(run, failed(run.claim, told, None, *_chance()))
+            return self._end(run, failed(run.claim, told, *_chance(), final=True))
         return self._end(run, completed(run.claim, result, wall()))
 
     def _fail(self, run: Run, error: BaseException) -> bool:
-        return self._end(run, failed(run.claim, error, run.job.options.retry, *_chance()))
+        return self._end(run, failed(run.claim, error, *_chance()))
 
     def _give_up(self, run: Run, settlement: Settlement) -> None:
         if run.context is not None:

@@ -121,6 +121,8 @@ class Job(Generic[P, T]):
             priority=options.priority,
             scheduled_at=at + options.delay if options.delay else None,
             max_attempts=options.retries + 1,
+            backoff=options.backoff,
+            longest_backoff=options.longest_backoff,
             timeout=options.timeout,
             result_ttl=options.result_ttl,
             unique_key=hashlib.blake2b(self.name.encode() + b"\0" + arguments).hexdigest()[:40] if unique else None,

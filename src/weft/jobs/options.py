@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 from weft.errors import InvalidCall, InvalidValue
 from weft.jobs.schedule import Cron
-from weft.policy.retry import Retry
 
 __all__ = ["Options"]
 
@@ -66,11 +65,6 @@ class Options:
     def schedule(self) -> Cron | None:
         """When it comes by itself."""
         return None if self.cron is None else Cron(self.cron, self.tz)
-
-    @property
-    def retry(self) -> Retry:
-        """When it is tried again after a failure: exponential backoff with full jitter."""
-        return Retry(self.retries, self.backoff, self.longest_backoff, on=(Exception,))
 
 
 def _seconds(name: str, value: object, *, least: float) -> float:

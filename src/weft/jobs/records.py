@@ -32,6 +32,8 @@ class Entry(NamedTuple):
     priority: int = 0
     scheduled_at: float | None = None
     max_attempts: int = 1
+    backoff: float = 2.0
+    longest_backoff: float = 3600.0
     timeout: float | None = None
     result_ttl: float = 86_400.0
     unique_key: str | None = None
@@ -50,6 +52,8 @@ class Claim(NamedTuple):
     arguments: bytes
     attempt: int
     max_attempts: int
+    backoff: float
+    longest_backoff: float
     crashes: int
     timeout: float | None
     result_ttl: float

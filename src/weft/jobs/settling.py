@@ -1,5 +1,6 @@
 """What becomes of a job that has been run. Pure."""
 
+import math
 import traceback
 
 from weft.errors import WorkerCrashed
@@ -23,21 +24,19 @@ def completed(claim: Claim, result: bytes, now: float) -> Settlement:
     return Settlement(claim.id, claim.attempt, Step.COMPLETE, result=result, expires_at=now + claim.result_ttl)
 
 
-def failed(claim: Claim, error: BaseException, retry: Retry | None, now: float, chance: float) -> Settlement:
-    """It has raised, was late, or took its process along. `chance` is in 0..1; no `retry`: no other try."""
+def failed(claim: Claim, error: BaseException, now: float, chance: float, *, final: bool = False) -> Settlement:
+    """It has raised, was late, or took its process along. `chance` is in 0..1; `final`: another try would not help."""
     if isinstance(error, WorkerCrashed):
         return after_crash(claim.id, claim.attempt, claim.crashes, storable(str(error)))
     if isinstance(error, Snooze):
         again = now + error.seconds
         return Settlement(claim.id, claim.attempt, Step.TRY_LATER, again_at=again, uncharged=True)
     words = words_of(error)
-    if isinstance(error, Discard) or retry is None:
-        return Settlement(claim.id, claim.attempt, Step.GIVE_UP, error=words)
-    left = Retry(claim.max_attempts - 1, retry.backoff, retry.longest, on=retry.on)
-    verdict = left.after(claim.attempt, error, float("inf"), chance)
-    if isinstance(verdict, Wait):
-        again = now + verdict.seconds
-        return Settlement(claim.id, claim.attempt, Step.TRY_LATER, error=words, again_at=again)
+    if not (final or isinstance(error, Discard)):
+        retry = Retry(claim.max_attempts - 1, claim.backoff, claim.longest_backoff, on=(BaseException,))
+        verdict = retry.after(claim.attempt, error, math.inf, chance)
+        if isinstance(verdict, Wait):
+            return Settlement(claim.id, claim.attempt, Step.TRY_LATER, error=words, again_at=now + verdict.seconds)
     return Settlement(claim.id, claim.attempt, Step.GIVE_UP, error=words)
 
 

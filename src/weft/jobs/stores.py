@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from weft.errors import InvalidValue
 from weft.jobs.sqlite.store import SQLiteStore
 
-__all__ = ["open_store", "store", "use"]
+__all__ = ["install", "open_store", "store", "use"]
 
 VARIABLE = "WEFT_JOBS"
 DEFAULT = "sqlite:weft-jobs.db"
@@ -54,10 +54,16 @@ def store() -> SQLiteStore:
         return _store or _put(open_store(os.environ.get(VARIABLE, DEFAULT)))
 
 
-def _put(new: SQLiteStore) -> SQLiteStore:
+def install(new: SQLiteStore | None) -> SQLiteStore | None:
+    """Put another store in the place of this process's own, and return that one. (For tests.)"""
     global _store
     with _lock:
         before, _store = _store, new
+    return before
+
+
+def _put(new: SQLiteStore) -> SQLiteStore:
+    before = install(new)
     if before is not None:
         before.close()
     return new

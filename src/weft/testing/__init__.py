@@ -1,1 +1,1 @@
-"""For tests of code that uses weft: a clock that the test moves, and a server whose paths name their fate."""
+"""For tests of code that uses weft: a clock that the test moves, a server whose paths name their fate, a job store."""

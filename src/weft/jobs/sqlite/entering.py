@@ -10,8 +10,8 @@ from weft.jobs.sqlite.dependencies import hold_back, over
 __all__ = ["enter"]
 
 _COLUMNS = (
-    "uid", "task", "queue", "state", "priority", "arguments", "max_attempts", "timeout", "result_ttl", "unique_key",
-    "idempotency_key", "created_at", "scheduled_at",
+    "uid", "task", "queue", "state", "priority", "arguments", "max_attempts", "backoff", "longest_backoff", "timeout",
+    "result_ttl", "unique_key", "idempotency_key", "created_at", "scheduled_at",
 )  # fmt: skip
 _INSERT = f"INSERT INTO job ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names of ours
 _UNFINISHED = ", ".join(str(int(state)) for state in State if state not in FINAL)
@@ -52,6 +52,6 @@ def _row(entry: Entry) -> tuple[object, ...]:
     later = bool(entry.after) or (entry.scheduled_at is not None and entry.scheduled_at > entry.created_at)
     return (
         entry.uid, entry.task, entry.queue, int(State.SCHEDULED if later else State.AVAILABLE), entry.priority,
-        entry.arguments, entry.max_attempts, entry.timeout, entry.result_ttl, entry.unique_key, entry.idempotency_key,
-        entry.created_at, entry.scheduled_at,
+        entry.arguments, entry.max_attempts, entry.backoff, entry.longest_backoff, entry.timeout, entry.result_ttl,
+        entry.unique_key, entry.idempotency_key, entry.created_at, entry.scheduled_at,
     )  # fmt: skip

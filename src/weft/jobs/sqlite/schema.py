@@ -20,6 +20,8 @@ CREATE TABLE job (
     arguments BLOB NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0,
     max_attempts INTEGER NOT NULL,
+    backoff REAL NOT NULL DEFAULT 2,
+    longest_backoff REAL NOT NULL DEFAULT 3600,
     crashes INTEGER NOT NULL DEFAULT 0,
     timeout REAL,
     result_ttl REAL NOT NULL,

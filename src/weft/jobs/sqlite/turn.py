@@ -36,7 +36,8 @@ UPDATE job SET state = {int(STEPS[Step.CLAIM].target)}, owner = ?, attempt = att
 WHERE id IN (
     SELECT id FROM job WHERE queue = ? AND state = {int(State.AVAILABLE)} ORDER BY priority DESC, id LIMIT ?
 )
-RETURNING id, uid, task, queue, arguments, attempt, max_attempts, crashes, timeout, result_ttl, priority
+RETURNING id, uid, task, queue, arguments, attempt, max_attempts, backoff, longest_backoff, crashes, timeout,
+    result_ttl, priority
 """  # noqa: S608
 _CANCELLED = f"SELECT id, attempt FROM job WHERE owner = ? AND state = {int(State.RUNNING)} AND cancel_requested"  # noqa: S608
 _NEXT_DUE = f"SELECT min(scheduled_at) FROM job WHERE state IN ({_among(STEPS[Step.FALL_DUE].sources)})"  # noqa: S608
