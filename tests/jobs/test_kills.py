@@ -131,6 +131,30 @@ def test_a_poisonous_job_is_given_up_and_its_neighbours_are_not_charged(store, t
 
 
 @pytest.mark.slow
+def test_a_process_that_ends_in_order_hands_its_jobs_on(store, tmp_path):
+    """Nobody stopped the embedded worker: at the interpreter's exit it is, and no crash is charged."""
+    program = """
+import sys, threading
+sys.path.insert(0, {here!r})
+import chores
+from weft import jobs
+from weft.jobs import face
+face._EXIT_GRACE = 0.05
+jobs.use("sqlite:{folder}/jobs.db")
+worker = jobs.embedded(default=2)
+sys.stdin.read()
+"""
+    handle = chores.hold.enqueue(str(tmp_path), "held")
+    with running(tmp_path, program, stdin=subprocess.PIPE) as process:
+        until(lambda: runs(tmp_path, "held"))
+        process.stdin.close()
+        assert process.wait(SOON) == 0
+    record = handle.record()
+    assert (record.state, record.attempt, record.crashes) == (State.AVAILABLE, 0, 0)
+    (tmp_path / "gate").touch()
+
+
+@pytest.mark.slow
 def test_what_ran_beside_a_killed_job_can_succeed_alone(store, tmp_path):
     """Suspects run alone in a process: async ones too, and those that ask who they are."""
     handle = chores.hold_async.enqueue(str(tmp_path))

@@ -18,6 +18,8 @@ from weft.testing.jobs import job_store
 @pytest.fixture(autouse=True)
 def _clean():
     chores.seen.clear()
+    for event in chores.EVENTS.values():
+        event.clear()
 
 
 def test_what_was_enqueued_is_seen_and_done():

@@ -1,12 +1,16 @@
 """What an application says where it starts, and asks by a job's id."""
 
 from typing import Any
+from weakref import WeakSet
 
+from weft.executors.exits import at_exit, mind_exit
 from weft.jobs.handles import Handle
 from weft.jobs.stores import store
 from weft.jobs.worker import Worker
 
 __all__ = ["embedded", "handle"]
+
+_EXIT_GRACE = 2.0  # seconds
 
 
 def handle(uid: str) -> Handle[Any]:
@@ -18,7 +22,8 @@ def embedded(**queues: int) -> Worker:
     """Run jobs in this process, on threads beside its own work: `weft.jobs.embedded(mail=10, images=2)`.
 
     Every process may have one, as gunicorn's workers: each job goes to one of them. Call it in the process that serves,
-    after the fork (in gunicorn's `post_worker_init`, a FastAPI lifespan). At the process's end, `stop()` it.
+    after the fork (in gunicorn's `post_worker_init`, a FastAPI lifespan). When the process ends in order, jobs under
+    way have 2 seconds, then others take them over.
 
     Args:
         queues: queue=jobs at once; none named: default=10.
@@ -26,4 +31,16 @@ def embedded(**queues: int) -> Worker:
     Raises:
         InvalidValue: a queue without a slot.
     """
-    return Worker(queues or None).start()
+    worker = Worker(queues or None).start()
+    _embedded.add(worker)
+    mind_exit()
+    return worker
+
+
+def _stop_all() -> None:
+    for worker in tuple(_embedded):
+        worker.stop(grace=_EXIT_GRACE)
+
+
+_embedded: WeakSet[Worker] = WeakSet()
+at_exit(_stop_all)
