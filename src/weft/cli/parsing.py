@@ -1,11 +1,22 @@
 """Arguments: argparse with errors of one line that say what to write instead."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-__all__ = ["Parser", "UsageError", "at_least", "bytes_of", "nearest", "run_command", "seconds"]
+__all__ = [
+    "Parser",
+    "UsageError",
+    "add_group",
+    "at_least",
+    "bytes_of",
+    "nearest",
+    "run_command",
+    "run_group",
+    "seconds",
+]
 
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9}
 
@@ -31,6 +42,33 @@ def run_command(name: str, module: ModuleType, words: list[str]) -> int:
     parser = Parser(prog=name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     return int(module.run(parser.parse_args(words)))
+
+
+def add_group(parser: argparse.ArgumentParser, group: str) -> None:
+    """Declare a command that is a group of commands: `weft jobs list ...`. For `run_group`."""
+    parser.usage = f"weft {group} COMMAND ..."
+    parser.add_argument("command", nargs="?", metavar="COMMAND", help="what to do")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="its options")
+
+
+def run_group(group: str, commands: Mapping[str, str], example: str, args: argparse.Namespace) -> int:
+    """Run one of a group's commands and return its exit status.
+
+    Args:
+        group: the word before the command.
+        commands: each command, and the module that has it; the first stands for a word that is like none.
+        example: what could have been written.
+        args: what was.
+
+    Raises:
+        UsageError: there is no such command.
+    """
+    if args.command is None:
+        raise UsageError(f"{group}: nothing to do: write {example}")
+    if args.command not in commands:
+        found = nearest(args.command, commands) or next(iter(commands))
+        raise UsageError(f"{group}: there is no command {args.command!r}: did you mean 'weft {group} {found}'?")
+    return run_command(f"weft {group} {args.command}", import_module(commands[args.command]), args.words)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

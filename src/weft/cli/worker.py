@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from weft.cli.jobs.common import add_store, open_named
 from weft.cli.output import say
 from weft.cli.parsing import UsageError
 from weft.errors import InvalidValue
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from weft.jobs.sqlite.store import SQLiteStore
     from weft.jobs.worker import Worker
 
-__all__ = ["add_arguments", "open_named", "run"]
+__all__ = ["add_arguments", "run"]
 
 _AT_ONCE = 10
 _LOOK = 0.1  # seconds between looks whether anything is left
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("module", metavar="MODULE", help="where the jobs are declared, as in shop.jobs or shop:app")
     parser.add_argument("--queues", help="what to serve, and how many at once: images=2,mail=10 (all, 10 of each)")
-    parser.add_argument("--store", metavar="URL", help="sqlite:jobs.db (WEFT_JOBS in the environment)")
+    add_store(parser)
     parser.add_argument("--grace", type=float, default=10.0, metavar="S", help="seconds for jobs under way (10)")
     parser.add_argument("--until-empty", action="store_true", help="end when no job is left that could run now")
 
@@ -67,21 +68,6 @@ def run(args: argparse.Namespace) -> int:
         worker.run()
     store.close()
     return 0
-
-
-def open_named(url: str | None) -> "SQLiteStore":
-    """The store that the command line names, or the environment does.
-
-    Raises:
-        UsageError: it names none, or one that cannot be used.
-    """
-    from weft.jobs.errors import StoreError  # noqa: PLC0415 - as above
-    from weft.jobs.stores import store, use  # noqa: PLC0415
-
-    try:
-        return store() if url is None else use(url)
-    except (InvalidValue, StoreError) as error:
-        raise UsageError(str(error)) from error
 
 
 def _queues_of(words: str) -> dict[str, int]:

@@ -40,11 +40,11 @@ class Job(Generic[P, T]):
         fn: the function itself.
     """
 
-    def __init__(self, fn: Callable[P, T], name: str, options: Options) -> None:
+    def __init__(self, fn: Callable[P, T], name: str, options: Options, signature: Signature | None = None) -> None:
         self.fn = fn
         self.name = name
         self.options = options
-        self.signature = Signature(fn, name)
+        self.signature = signature or Signature(fn, name)
         self.place = _place_of(fn, options)
         self.schedule = options.schedule
         if self.schedule is not None:
@@ -72,9 +72,7 @@ class Job(Generic[P, T]):
             InvalidCall: there is no such option.
             InvalidValue: a value that nothing could run with.
         """
-        made = Job(self.fn, self.name, replace(self.options, **_checked(options)))
-        made.signature = self.signature
-        return made
+        return Job(self.fn, self.name, replace(self.options, **_checked(options)), self.signature)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
         """Store a call. In a thread it is durable when this returns; in async code, when it has been awaited.

@@ -45,15 +45,10 @@ class Handle(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, "Handle[T]"]:
         if self._change is not None:
-            yield from asyncio.to_thread(self._change.wait).__await__()
-            self.settle()
-        return self
-
-    def settle(self) -> None:
-        """Take the id of the job that is meant, perhaps that of an equal one. Blocks until it is stored."""
-        if self._change is not None:
-            self._uid = self._change.wait()[0]
+            # The id of the job that is meant: that of an equal one, perhaps.
+            (self._uid,) = yield from asyncio.to_thread(self._change.wait).__await__()
             self._change = None
+        return self
 
     def record(self) -> Record:
         """All that the store knows of it.

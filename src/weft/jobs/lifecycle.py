@@ -9,10 +9,11 @@ scheduled -> available -> running -> completed
 ```
 """
 
+from collections.abc import Iterable
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-__all__ = ["FINAL", "STEPS", "ImpossibleStep", "State", "Step", "Transition", "advance"]
+__all__ = ["FINAL", "STEPS", "ImpossibleStep", "State", "Step", "Transition", "advance", "numbers"]
 
 
 class State(IntEnum):
@@ -32,6 +33,11 @@ class State(IntEnum):
 
 FINAL = frozenset({State.COMPLETED, State.CANCELLED, State.DISCARDED})
 """The states from which only a person leads a job back."""
+
+
+def numbers(states: Iterable[State]) -> str:
+    """The states as they are stored, for a list in SQL: "3, 5, 6"."""
+    return ", ".join(str(int(state)) for state in sorted(states))
 
 
 class Step(Enum):

@@ -53,8 +53,8 @@ class Options:
                 f"priority={self.priority}: write -{_PRIORITIES} to {_PRIORITIES}; larger ones come first"
             )
         for name in ("backoff", "longest_backoff", "delay", "unique_for", "result_ttl"):
-            _seconds(name, getattr(self, name), least=0.0)
-        if self.timeout is not None and _seconds("timeout", self.timeout, least=0.0) == 0:
+            _seconds(name, getattr(self, name))
+        if self.timeout is not None and _seconds("timeout", self.timeout) == 0:
             raise InvalidValue("timeout=0 leaves no time for anything: write seconds, or None")
         if self.after and self.delay:
             raise InvalidValue("a job that runs after others cannot have a delay as well: leave one of them out")
@@ -67,9 +67,9 @@ class Options:
         return None if self.cron is None else Cron(self.cron, self.tz)
 
 
-def _seconds(name: str, value: object, *, least: float) -> float:
+def _seconds(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidCall(f"{name}={value!r} is not a number of seconds: write {name}=60")
-    if not least <= value < math.inf:
-        raise InvalidValue(f"{name}={value!r}: write a number of seconds, {least:g} or more")
+    if not 0 <= value < math.inf:
+        raise InvalidValue(f"{name}={value!r}: write a number of seconds, 0 or more")
     return float(value)

@@ -12,9 +12,8 @@ Each says its options: weft jobs list --help
 """
 
 import argparse
-from importlib import import_module
 
-from weft.cli.parsing import UsageError, nearest, run_command
+from weft.cli.parsing import add_group, run_group
 
 __all__ = ["COMMANDS", "add_arguments", "run"]
 
@@ -31,16 +30,9 @@ COMMANDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command and what is left to it."""
-    parser.usage = "weft jobs COMMAND ..."
-    parser.add_argument("command", nargs="?", metavar="COMMAND", help="what to do")
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="its options")
+    add_group(parser, "jobs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    if args.command is None:
-        raise UsageError("jobs: nothing to do: write weft jobs list")
-    if args.command not in COMMANDS:
-        found = nearest(args.command, COMMANDS) or "list"
-        raise UsageError(f"jobs: there is no command {args.command!r}: did you mean 'weft jobs {found}'?")
-    return run_command(f"weft jobs {args.command}", import_module(COMMANDS[args.command]), args.words)
+    return run_group("jobs", COMMANDS, "weft jobs list", args)

@@ -8,8 +8,7 @@ exit status: 0 all are, or will be, 1 one of them has ended before, 2 wrong usag
 
 import argparse
 
-from weft.cli.jobs.common import add_store, change
-from weft.cli.worker import open_named
+from weft.cli.jobs.common import add_store, change, open_named
 
 __all__ = ["add_arguments", "run"]
 

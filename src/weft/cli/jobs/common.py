@@ -1,4 +1,4 @@
-"""What the commands share: the option that names the store, jobs as documents, and one change to many jobs."""
+"""What the commands share: the store that is named, jobs as documents, and one change to many jobs."""
 
 import argparse
 from collections.abc import Callable, Iterable
@@ -7,17 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 from weft.cli.output import say
 from weft.cli.parsing import UsageError
+from weft.errors import InvalidValue
 
 if TYPE_CHECKING:
     from weft.jobs.lifecycle import State
     from weft.jobs.records import Record
+    from weft.jobs.sqlite.store import SQLiteStore
 
-__all__ = ["add_store", "change", "document", "state_of"]
+__all__ = ["add_store", "change", "document", "open_named", "state_of"]
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Declare `--store`."""
     parser.add_argument("--store", metavar="URL", help="sqlite:jobs.db (WEFT_JOBS in the environment)")
+
+
+def open_named(url: str | None) -> "SQLiteStore":
+    """The store that the command line names, or the environment does.
+
+    Raises:
+        UsageError: it names none, or one that cannot be used.
+    """
+    from weft.jobs.errors import StoreError  # noqa: PLC0415 - help and mistakes need not wait for it
+    from weft.jobs.stores import store, use  # noqa: PLC0415
+
+    try:
+        return store() if url is None else use(url)
+    except (InvalidValue, StoreError) as error:
+        raise UsageError(str(error)) from error
 
 
 def document(record: "Record") -> dict[str, Any]:
@@ -32,7 +49,7 @@ def state_of(word: str) -> "State":
     Raises:
         UsageError: there is none.
     """
-    from weft.jobs.lifecycle import State  # noqa: PLC0415 - help and mistakes need not wait for it
+    from weft.jobs.lifecycle import State  # noqa: PLC0415 - as above
 
     found = {str(state): state for state in State}
     if word not in found:

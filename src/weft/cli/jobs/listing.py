@@ -14,11 +14,10 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from weft.cli.jobs.common import add_store, document, state_of
+from weft.cli.jobs.common import add_store, document, open_named, state_of
 from weft.cli.output import Style, printable, wants_color, write, write_lines_at_once
 from weft.cli.parsing import at_least
 from weft.cli.words import duration
-from weft.cli.worker import open_named
 from weft.clock import wall
 
 if TYPE_CHECKING:

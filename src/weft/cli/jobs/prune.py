@@ -10,10 +10,9 @@ exit status: 0 done, 2 wrong usage
 import argparse
 import math
 
-from weft.cli.jobs.common import add_store
+from weft.cli.jobs.common import add_store, open_named
 from weft.cli.output import say
 from weft.cli.words import plural
-from weft.cli.worker import open_named
 from weft.clock import wall
 
 __all__ = ["add_arguments", "run"]

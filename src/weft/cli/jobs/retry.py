@@ -9,9 +9,8 @@ exit status: 0 all will run, 1 one of them cannot, 2 wrong usage
 
 import argparse
 
-from weft.cli.jobs.common import add_store, change
+from weft.cli.jobs.common import add_store, change, open_named
 from weft.cli.parsing import UsageError
-from weft.cli.worker import open_named
 
 __all__ = ["add_arguments", "run"]
 

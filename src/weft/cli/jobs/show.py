@@ -10,9 +10,8 @@ import argparse
 import json
 from datetime import UTC, datetime
 
-from weft.cli.jobs.common import add_store, document
+from weft.cli.jobs.common import add_store, document, open_named
 from weft.cli.output import printable, say, write, write_lines_at_once
-from weft.cli.worker import open_named
 
 __all__ = ["add_arguments", "run"]
 

@@ -11,10 +11,9 @@ import argparse
 import json
 import sys
 
-from weft.cli.jobs.common import add_store
+from weft.cli.jobs.common import add_store, open_named
 from weft.cli.output import Style, wants_color, write, write_lines_at_once
 from weft.cli.words import count
-from weft.cli.worker import open_named
 
 __all__ = ["add_arguments", "run"]
 

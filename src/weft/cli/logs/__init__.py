@@ -9,9 +9,8 @@ Each says its options: weft logs tail --help
 """
 
 import argparse
-from importlib import import_module
 
-from weft.cli.parsing import UsageError, nearest, run_command
+from weft.cli.parsing import add_group, run_group
 
 __all__ = ["COMMANDS", "add_arguments", "run"]
 
@@ -25,16 +24,9 @@ COMMANDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command and what is left to it."""
-    parser.usage = "weft logs COMMAND ..."
-    parser.add_argument("command", nargs="?", metavar="COMMAND", help="what to do")
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="its options")
+    add_group(parser, "logs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    if args.command is None:
-        raise UsageError("logs: nothing to do: write weft logs tail FILE")
-    if args.command not in COMMANDS:
-        found = nearest(args.command, COMMANDS) or "tail"
-        raise UsageError(f"logs: there is no command {args.command!r}: did you mean 'weft logs {found}'?")
-    return run_command(f"weft logs {args.command}", import_module(COMMANDS[args.command]), args.words)
+    return run_group("logs", COMMANDS, "weft logs tail FILE", args)

@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from weft.jobs.errors import JobNotFound
-from weft.jobs.lifecycle import FINAL, STEPS, State, Step
+from weft.jobs.lifecycle import FINAL, STEPS, State, Step, numbers
+from weft.jobs.records import KEPT
 
 __all__ = ["ended", "hold_back", "over"]
 
-_FINAL = ", ".join(str(int(state)) for state in sorted(FINAL))
 _NEEDED = (
-    f"SELECT uid, state FROM job WHERE id = ? AND state IN ({_FINAL}) "  # noqa: S608 - numbers of ours
+    f"SELECT uid, state FROM job WHERE id = ? AND state IN ({numbers(FINAL)}) "  # noqa: S608 - numbers of ours
     "AND uid IN (SELECT needed FROM dependency)"
 )
 _WAITS = f"uid = ? AND state = {int(State.SCHEDULED)}"
@@ -38,17 +38,17 @@ def hold_back(connection: sqlite3.Connection, uid: str, needs: Sequence[str]) ->
     return over
 
 
-def ended(connection: sqlite3.Connection, jobs: Iterable[int], now: float, kept: float) -> None:
+def ended(connection: sqlite3.Connection, jobs: Iterable[int], now: float) -> None:
     """These jobs may have ended: let go of those that waited for them, or drop them."""
     if connection.execute("SELECT 1 FROM dependency LIMIT 1").fetchone() is None:
         return
     for job in jobs:
         row = connection.execute(_NEEDED, (job,)).fetchone()
         if row is not None:
-            over(connection, row[0], State(row[1]), now, kept)
+            over(connection, row[0], State(row[1]), now)
 
 
-def over(connection: sqlite3.Connection, needed: str, state: State, now: float, kept: float) -> None:
+def over(connection: sqlite3.Connection, needed: str, state: State, now: float) -> None:
     """This job has ended so: the last one that was waited for lets go; one that was not done drops all that follow."""
     pending = [(needed, state)]
     while pending:  # a chain may be longer than Python's stack
@@ -61,5 +61,5 @@ def over(connection: sqlite3.Connection, needed: str, state: State, now: float, 
                 continue
             connection.execute("DELETE FROM dependency WHERE uid = ?", (dependent,))
             why = f"job {uid}, after which it was to run, was {how}"
-            if connection.execute(_DROP, (why, now, now + kept, dependent)).rowcount:
+            if connection.execute(_DROP, (why, now, now + KEPT, dependent)).rowcount:
                 pending.append((dependent, State.CANCELLED))

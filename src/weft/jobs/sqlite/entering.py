@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
-from weft.jobs.lifecycle import FINAL, State
-from weft.jobs.records import KEPT, Entry
+from weft.jobs.lifecycle import FINAL, State, numbers
+from weft.jobs.records import Entry
 from weft.jobs.sqlite.dependencies import hold_back, over
 
 __all__ = ["enter"]
@@ -14,9 +14,8 @@ _COLUMNS = (
     "result_ttl", "unique_key", "idempotency_key", "created_at", "scheduled_at",
 )  # fmt: skip
 _INSERT = f"INSERT INTO job ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names of ours
-_UNFINISHED = ", ".join(str(int(state)) for state in State if state not in FINAL)
 _SAME_KEY = (
-    f"SELECT uid FROM job WHERE unique_key = ? AND (state IN ({_UNFINISHED}) OR created_at > ?) "  # noqa: S608 - numbers of ours
+    f"SELECT uid FROM job WHERE unique_key = ? AND (state IN ({numbers(set(State) - FINAL)}) OR created_at > ?) "  # noqa: S608 - numbers of ours
     "ORDER BY id DESC LIMIT 1"
 )
 _SAME_IDEMPOTENCY = "SELECT uid FROM job WHERE idempotency_key = ?"
@@ -44,7 +43,7 @@ def _enter_once(connection: sqlite3.Connection, entry: Entry) -> str:
         return str(found[0])
     connection.execute(_INSERT, _row(entry))
     for needed, state in hold_back(connection, entry.uid, entry.after):
-        over(connection, needed, state, entry.created_at, KEPT)
+        over(connection, needed, state, entry.created_at)
     return entry.uid
 
 

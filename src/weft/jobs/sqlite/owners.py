@@ -60,14 +60,9 @@ class Owner:
                 _SLOT.pack_into(self._map, slot * _SLOT.size, 0)
                 self._free.append(slot)
 
-    def disown(self) -> None:
-        """In a forked child: were it to hold the parent's lock, a dead parent would look alive."""
-        self._map.close()  # which has a descriptor of its own
-        os.close(self._file)
-
     def abandon(self) -> None:
-        """Be dead, for others to see to what is left: its jobs are not settled."""
-        self._map.close()
+        """Let go of the lock. The owner is dead, for others to see to what is left, unless a parent holds it, too."""
+        self._map.close()  # which has a descriptor of its own
         os.close(self._file)
 
     def close(self) -> None:

@@ -3,11 +3,9 @@
 import sqlite3
 
 from weft.jobs.errors import StoreError
-from weft.jobs.lifecycle import FINAL, State
+from weft.jobs.lifecycle import STEPS, State, Step, numbers
 
 __all__ = ["VERSION", "migrate"]
-
-_FINAL = ", ".join(str(int(state)) for state in sorted(FINAL))
 
 _FIRST = f"""
 CREATE TABLE job (
@@ -40,7 +38,7 @@ CREATE TABLE job (
     expires_at REAL
 );
 CREATE INDEX job_available ON job (queue, priority DESC, id) WHERE state = {int(State.AVAILABLE)};
-CREATE INDEX job_due ON job (scheduled_at) WHERE state IN ({int(State.SCHEDULED)}, {int(State.RETRYABLE)});
+CREATE INDEX job_due ON job (scheduled_at) WHERE state IN ({numbers(STEPS[Step.FALL_DUE].sources)});
 CREATE INDEX job_running ON job (owner) WHERE state = {int(State.RUNNING)};
 CREATE INDEX job_expired ON job (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX job_unique ON job (unique_key) WHERE unique_key IS NOT NULL;

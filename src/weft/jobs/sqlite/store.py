@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from weft.clock import wall
 from weft.jobs.errors import JobNotFound, StoreError
-from weft.jobs.lifecycle import FINAL, State, Step, advance
+from weft.jobs.lifecycle import FINAL, State, Step, advance, numbers
 from weft.jobs.records import KEPT, Entry, Record
 from weft.jobs.sqlite.bell import Bell, ring
 from weft.jobs.sqlite.dependencies import over
@@ -27,7 +27,7 @@ _RECORD = ", ".join(_COLUMNS)
 _OWNERS = f"SELECT DISTINCT owner FROM job WHERE state = {int(State.RUNNING)}"  # noqa: S608 - a number of ours
 _RUNNING = f"SELECT DISTINCT queue FROM job INDEXED BY job_running WHERE state = {int(State.RUNNING)}"  # noqa: S608
 _AVAILABLE = f"SELECT 1 FROM job INDEXED BY job_available WHERE queue = ? AND state = {int(State.AVAILABLE)} LIMIT 1"  # noqa: S608
-_FINAL = ", ".join(str(int(state)) for state in sorted(FINAL))
+_EXPIRED = f"SELECT id FROM job WHERE expires_at <= ? AND state IN ({numbers(FINAL)}) LIMIT ?"  # noqa: S608
 _PRUNED_AT_ONCE = 500
 
 
@@ -65,8 +65,8 @@ class Desk:
         self.bell.close()
 
     def disown(self) -> None:
-        """In a forked child: the place is the parent's."""
-        self.owner.disown()
+        """In a forked child: the place is the parent's, and must not look alive when that one is dead."""
+        self.owner.abandon()
 
 
 class _Open:
@@ -147,7 +147,7 @@ class SQLiteStore:
         """
         rows = self._read(f"SELECT {_RECORD} FROM job WHERE uid = ?", (uid,))  # noqa: S608 - columns of ours
         if not rows:
-            raise JobNotFound(f"there is no job {uid!r} in {self.files.database}: it was pruned, or never was")
+            raise self._unknown(uid)
         return _record(rows[0])
 
     def records(
@@ -191,7 +191,7 @@ class SQLiteStore:
                 "UPDATE job SET state = ?, finished_at = ?, expires_at = ? WHERE uid = ?",
                 (int(target), wall(), wall() + KEPT, uid),
             )
-            over(connection, uid, target, wall(), KEPT)
+            over(connection, uid, target, wall())
             return target
 
         state = self._open.ledger.change(cancel_now).wait()
@@ -269,8 +269,11 @@ class SQLiteStore:
     def _state(self, connection: sqlite3.Connection, uid: str) -> State:
         row = connection.execute("SELECT state FROM job WHERE uid = ?", (uid,)).fetchone()
         if row is None:
-            raise JobNotFound(f"there is no job {uid!r} in {self.files.database}: it was pruned, or never was")
+            raise self._unknown(uid)
         return State(row[0])
+
+    def _unknown(self, uid: str) -> JobNotFound:
+        return JobNotFound(f"there is no job {uid!r} in {self.files.database}: it was pruned, or never was")
 
     def _read(self, query: str, arguments: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         opened = self._open
@@ -283,7 +286,7 @@ class SQLiteStore:
 
 def _prune(connection: sqlite3.Connection, before: float) -> int:
     return connection.execute(
-        f"DELETE FROM job WHERE id IN (SELECT id FROM job WHERE expires_at <= ? AND state IN ({_FINAL}) LIMIT ?)",  # noqa: S608 - numbers of ours
+        f"DELETE FROM job WHERE id IN ({_EXPIRED})",  # noqa: S608 - numbers of ours
         (before, _PRUNED_AT_ONCE),
     ).rowcount
 

@@ -4,20 +4,16 @@ Its changes need not reach the disk at once: what a power cut takes of them is w
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from weft.jobs.lifecycle import STEPS, State, Step
+from weft.jobs.lifecycle import STEPS, State, Step, numbers
 from weft.jobs.records import KEPT, Claim, Entry, Progress, Settlement
 from weft.jobs.settling import after_crash
 from weft.jobs.sqlite.dependencies import ended
 from weft.jobs.sqlite.entering import enter
 
 __all__ = ["Fallen", "Report", "Turn", "take_turn"]
-
-
-def _among(states: Iterable[State]) -> str:
-    return ", ".join(str(int(state)) for state in sorted(states))
 
 
 # The states come from the lifecycle's table; nothing else is put into these texts.
@@ -29,7 +25,7 @@ WHERE id = ? AND attempt = ? AND owner = ? AND state = {int(State.RUNNING)}
 _PROGRESS = f"UPDATE job SET progress = ?, note = ? WHERE id = ? AND attempt = ? AND state = {int(State.RUNNING)}"  # noqa: S608
 _FALL_DUE = f"""
 UPDATE job SET state = {int(STEPS[Step.FALL_DUE].target)}
-WHERE state IN ({_among(STEPS[Step.FALL_DUE].sources)}) AND scheduled_at <= ?
+WHERE state IN ({numbers(STEPS[Step.FALL_DUE].sources)}) AND scheduled_at <= ?
 """  # noqa: S608
 _CLAIM = f"""
 UPDATE job SET state = {int(STEPS[Step.CLAIM].target)}, owner = ?, attempt = attempt + 1, started_at = ?
@@ -40,7 +36,7 @@ RETURNING id, uid, task, queue, arguments, attempt, max_attempts, backoff, longe
     result_ttl, priority
 """  # noqa: S608
 _CANCELLED = f"SELECT id, attempt FROM job WHERE owner = ? AND state = {int(State.RUNNING)} AND cancel_requested"  # noqa: S608
-_NEXT_DUE = f"SELECT min(scheduled_at) FROM job WHERE state IN ({_among(STEPS[Step.FALL_DUE].sources)})"  # noqa: S608
+_NEXT_DUE = f"SELECT min(scheduled_at) FROM job WHERE state IN ({numbers(STEPS[Step.FALL_DUE].sources)})"  # noqa: S608
 _LEFT_BEHIND = f"SELECT id, attempt, crashes FROM job WHERE owner = ? AND state = {int(State.RUNNING)}"  # noqa: S608
 
 _FINAL_STEPS = {Step.COMPLETE, Step.GIVE_UP, Step.CANCEL}
@@ -65,7 +61,6 @@ class Turn:
         settled, progress: what its jobs have come to, and how far they are.
         fallen: owners that it has found dead.
         ticks: times that schedules have come to, and the jobs to store for them.
-        kept: how long (seconds) jobs that were given up or cancelled are kept.
     """
 
     owner: str
@@ -75,7 +70,6 @@ class Turn:
     progress: Sequence[Progress] = ()
     fallen: Sequence[Fallen] = ()
     ticks: Sequence[tuple[float, Entry]] = ()
-    kept: float = KEPT
 
 
 @dataclass(slots=True)
@@ -117,12 +111,12 @@ def _settle(connection: sqlite3.Connection, settled: Sequence[Settlement], turn:
     connection.executemany(_SETTLE, (_settling(each, turn) for each in settled))
     final = [each.id for each in settled if each.step in _FINAL_STEPS]
     if final:
-        ended(connection, final, turn.now, turn.kept)
+        ended(connection, final, turn.now)
 
 
 def _settling(settled: Settlement, turn: Turn) -> tuple[object, ...]:
     final = settled.step in _FINAL_STEPS
-    expires = settled.expires_at if settled.step is Step.COMPLETE else turn.now + turn.kept
+    expires = settled.expires_at if settled.step is Step.COMPLETE else turn.now + KEPT
     return (
         int(STEPS[settled.step].target), settled.uncharged, settled.crashed, settled.result, settled.error,
         settled.again_at, turn.now if final else None, expires if final else None, settled.id, settled.attempt,
@@ -150,5 +144,5 @@ def _bury(connection: sqlite3.Connection, fallen: Fallen, turn: Turn) -> None:
     ]
     for job, attempt, crashes in begun:
         settled.append(after_crash(job, attempt, crashes, "its worker died while it ran"))
-    as_owner = Turn(fallen.name, turn.now, {}, kept=turn.kept)
+    as_owner = Turn(fallen.name, turn.now, {})
     _settle(connection, settled, as_owner)
