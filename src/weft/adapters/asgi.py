@@ -73,8 +73,7 @@ class Weft:
     ) -> None:
         self.app = app
         self._logged: App | None = None if access_log is None else AccessLog(self._connection, access_log)
-        Settings(deadline, deadline_header, access_log)  # are they possible?
-        self._deadline = deadline
+        self._settings = Settings(deadline, deadline_header, access_log)
         self._header = None if deadline_header is None else deadline_header.lower().encode("latin-1")
         self._watches = Watches()
         prepare()
@@ -105,7 +104,7 @@ class Weft:
         for name, value in scope["headers"]:  # in lower case, as ASGI has it
             if name == wanted:
                 asked = parse_timeout(name.decode("latin-1"), value.decode("latin-1"))
-        exchange = _Exchange(self._deadline, asked, self._watches.here(), (scope, receive, send))
+        exchange = _Exchange(self._settings.deadline, asked, self._watches.here(), (scope, receive, send))
         try:
             with exchange:
                 await self.app(scope, exchange.receive, exchange.send)
@@ -118,8 +117,7 @@ class Weft:
                 raise
             await _answer(problem, send)
         finally:
-            if exchange.incoming is not None:
-                exchange.close()
+            exchange.close()
 
 
 class _Exchange(HostedScope):

@@ -6,6 +6,8 @@ One engine (libcurl, or aiohttp) per event loop keeps the connections. Importing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from weft.later import later
+
 if TYPE_CHECKING:
     from weft.http import errors as errors
     from weft.http.api import delete as delete
@@ -47,14 +49,13 @@ _HOME = {
 __all__ = [*_HOME, "errors"]  # noqa: PLE0604 - the names are the table's
 
 
+_load = later(__name__, _HOME)
+
+
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("weft.http.errors")
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'weft.http' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"weft.http.{home}"), name)
-    return value
+    return _load(name)
 
 
 def __dir__() -> list[str]:

@@ -13,8 +13,9 @@ second time harmless (an upsert, an idempotency key of the service that you call
 lost, and only those that were running when a worker died are run again.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from weft.later import later
 
 if TYPE_CHECKING:
     from weft.jobs.context import CurrentJob as CurrentJob
@@ -52,12 +53,7 @@ _HOME = {
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'weft.jobs' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"weft.jobs.{home}"), name)
-    return value
+__getattr__ = later(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

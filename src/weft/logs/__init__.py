@@ -10,8 +10,9 @@ logging.getLogger().addHandler(weft.logs.Handler("app.log"))
 What a killed process had not yet written is written by the next one that opens the same log.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from weft.later import later
 
 if TYPE_CHECKING:
     from weft.logs.configuration import config as config
@@ -36,12 +37,7 @@ _HOME = {
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'weft.logs' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"weft.logs.{home}"), name)
-    return value
+__getattr__ = later(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
