@@ -38,10 +38,11 @@ from weft.scopes.scope import Scope
 from weft.scopes.task import Task
 
 if TYPE_CHECKING:
-    from weft import http, jobs, logs
+    from weft import http, jobs, logs, uploads
     from weft.executors.processes import ProcessExecutor
     from weft.executors.threads import ThreadExecutor
     from weft.jobs.declaring import job
+    from weft.uploads.records import Upload
 
 __version__ = "0.1.0"
 
@@ -68,6 +69,7 @@ __all__ = [
     "TaskCancelled",
     "ThreadExecutor",
     "TimedOut",
+    "Upload",
     "WeftError",
     "WorkerCrashed",
     "WouldBlock",
@@ -90,18 +92,20 @@ __all__ = [
     "scope",
     "statistics",
     "to_thread",
+    "uploads",
 ]
 
 # Loaded at their first use: not every program needs an HTTP engine, threads, processes or a job store.
 _LATER = {
     "ProcessExecutor": "weft.executors.processes",
     "ThreadExecutor": "weft.executors.threads",
+    "Upload": "weft.uploads.records",
     "job": "weft.jobs.declaring",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"http", "jobs", "logs"}:
+    if name in {"http", "jobs", "logs", "uploads"}:
         return import_module(f"weft.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'weft' has no attribute {name!r}")

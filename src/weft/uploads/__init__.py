@@ -1,0 +1,49 @@
+"""Files that users send: received to disk in bounds, looked at, converted where it costs nobody else, and kept.
+
+```python
+received = weft.uploads.receive(request)                       # `await` it in async code: 413, 415, 422, 429 or files
+photo = weft.uploads.convert(received["photo"], Image(width=1600, format="webp"))
+```
+
+What a client says of a file is never believed: not its name, not its type, not its size. Only a picture that was
+decoded and written anew is a picture.
+"""
+
+from typing import TYPE_CHECKING
+
+from weft.later import later
+
+if TYPE_CHECKING:
+    from weft.uploads.conversions import CONVERSIONS as CONVERSIONS
+    from weft.uploads.conversions import Conversion as Conversion
+    from weft.uploads.conversions import Made as Made
+    from weft.uploads.conversions import Where as Where
+    from weft.uploads.errors import StorageError as StorageError
+    from weft.uploads.errors import UploadRefused as UploadRefused
+    from weft.uploads.inspection import Inspection as Inspection
+    from weft.uploads.limits import Limits as Limits
+    from weft.uploads.records import Upload as Upload
+    from weft.uploads.storage import Storage as Storage
+
+# Each name and the module that has it. No module here may bear the name of a function: importing it would hide it.
+_HOME = {
+    "CONVERSIONS": "conversions",
+    "Conversion": "conversions",
+    "Inspection": "inspection",
+    "Limits": "limits",
+    "Made": "conversions",
+    "Storage": "storage",
+    "StorageError": "errors",
+    "Upload": "records",
+    "UploadRefused": "errors",
+    "Where": "conversions",
+}
+
+__all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's
+
+
+__getattr__ = later(__name__, _HOME)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

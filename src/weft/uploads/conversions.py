@@ -1,0 +1,61 @@
+"""The one table that says, for each kind of recipe, what carries it out and where that may run.
+
+A recipe is a frozen dataclass that says what is to be made of a file: `Image(width=1600, format="webp")`. What makes it
+knows files alone: it reads `source` and writes into `folder`, an empty folder of its own that is swept afterwards.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from weft.uploads.inspection import Inspection
+
+__all__ = ["CONVERSIONS", "Conversion", "Made", "Where"]
+
+
+class Where(Enum):
+    """Where a conversion may run."""
+
+    THREADS = "threads"
+    """It lets go of the interpreter's lock, and any number may run in one process."""
+
+    ONE_AT_A_TIME = "one at a time"
+    """It fills all cores by itself: two at once gain nothing."""
+
+    PROCESSES = "processes"
+    """It holds the interpreter's lock, or is not safe on threads, or must be killed to be stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file that was made.
+
+    Attributes:
+        path: it, inside the folder that was given.
+        format: what it is now, and its ending: "webp", "parquet", "txt".
+    """
+
+    path: Path
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How one kind of recipe is carried out.
+
+    Attributes:
+        make: (source, recipe, folder) -> what was made. Blocks. A plain function at the top of its module, so that a
+            process finds it. Raises `UploadRefused` where the file is to blame.
+        where: where it may run.
+        memory: (inspection, recipe) -> bytes that it will need at most, estimated from the header.
+    """
+
+    make: Callable[[Path, Any, Path], tuple[Made, ...]]
+    where: Where
+    memory: Callable[[Inspection, Any], int]
+
+
+CONVERSIONS: dict[type, Conversion] = {}
+"""Kind of recipe -> how it is carried out. Put your own in, or another in the place of one of ours."""
