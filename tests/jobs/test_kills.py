@@ -201,7 +201,7 @@ threading.Event().wait()
 
 def stop_outside_a_write(process, store):
     # One that is stopped while it writes holds up all others, as it would with SQLite's own lock.
-    with store.files.lock.open() as file:
+    with store.database.files.lock.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         process.send_signal(signal.SIGSTOP)
         until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")

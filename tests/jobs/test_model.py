@@ -11,8 +11,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from weft.jobs.lifecycle import FINAL, ImpossibleStep, State, Step
 from weft.jobs.records import Entry, Settlement
 from weft.jobs.settling import CRASHES, completed, handed_back
-from weft.jobs.sqlite.store import SQLiteStore
-from weft.jobs.sqlite.turn import Fallen, Turn
+from weft.jobs.sql.store import Store
+from weft.jobs.sql.turn import Fallen, Turn
+from weft.jobs.sqlite.database import SQLite
 
 ATTEMPTS = 3
 
@@ -34,7 +35,7 @@ class Lifecycle(RuleBasedStateMachine):
     @initialize()
     def open(self):
         self.folder = Path(tempfile.mkdtemp(prefix="weft-model-"))
-        self.store = SQLiteStore(self.folder / "jobs.db", synchronous="NORMAL")
+        self.store = Store(SQLite(self.folder / "jobs.db", synchronous="NORMAL"))
         self.jobs, self.time = {}, 1000.0
 
     def teardown(self):

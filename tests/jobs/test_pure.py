@@ -15,8 +15,8 @@ from weft.jobs.identity import new_uid
 from weft.jobs.lifecycle import FINAL, STEPS, ImpossibleStep, State, Step, advance
 from weft.jobs.records import Claim
 from weft.jobs.schedule import Cron
+from weft.jobs.serving import parse_queues
 from weft.jobs.settling import CRASHES, after_crash, failed
-from weft.jobs.worker import parse_queues
 
 
 def test_every_state_can_be_reached_and_left():

@@ -17,24 +17,25 @@ from weft import jobs
 from weft.errors import InvalidValue
 from weft.jobs import stores
 from weft.jobs.lifecycle import ImpossibleStep, State
-from weft.jobs.sqlite.ledger import Ledger
+from weft.jobs.sql.ledger import Ledger
+from weft.jobs.sql.turn import Turn
+from weft.jobs.sqlite.database import SQLite
 from weft.jobs.sqlite.owners import Owner, dead_owners
 from weft.jobs.sqlite.places import files_of
-from weft.jobs.sqlite.turn import Turn
 
 HERE = str(Path(__file__).parent)
 
 
 @pytest.fixture
 def ledger(tmp_path):
-    made = Ledger(files_of(tmp_path / "x.db"))
+    made = Ledger(SQLite(tmp_path / "x.db"))
     yield made
     made.close()
 
 
 def held(ledger):
     """Keep the ledger from writing, as another process would; returns what lets it go on."""
-    file = os.open(ledger.files.lock, os.O_RDWR)
+    file = os.open(ledger._database.files.lock, os.O_RDWR)
     fcntl.flock(file, fcntl.LOCK_EX)
     return lambda: os.close(file)
 
@@ -47,7 +48,7 @@ def test_all_that_waits_is_one_transaction(ledger):
     commits = []
     let_go = held(ledger)
     changes = [ledger.change(lambda connection: commits.append(connection.total_changes)) for _ in range(100)]
-    ledger._connection.set_trace_callback(
+    ledger._writer.connection.set_trace_callback(
         lambda statement: commits.append(statement) if statement == "COMMIT" else None
     )
     let_go()
@@ -75,7 +76,7 @@ def test_what_is_durable_waits_for_the_disk(tmp_path):
     """A durable change is committed with synchronous=FULL, unless NORMAL was chosen; others with NORMAL."""
     ask = "PRAGMA synchronous"
     for chosen, expected in (("FULL", 2), ("NORMAL", 1)):
-        ledger = Ledger(files_of(tmp_path / f"{chosen}.db"), synchronous=chosen)
+        ledger = Ledger(SQLite(tmp_path / f"{chosen}.db", synchronous=chosen))
         found = [
             ledger.change(lambda connection: connection.execute(ask).fetchone()[0], durable=durable).wait()
             for durable in (True, False)
@@ -122,7 +123,7 @@ def test_a_file_of_a_newer_weft_is_refused(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(jobs.StoreError, match="schema 99, and this weft knows 1 at most"):
+    with pytest.raises(jobs.StoreError, match="schema 99, and this weft knows 2 at most"):
         stores.open_store(f"sqlite:{path}")
 
 
@@ -143,7 +144,7 @@ def test_network_shares_are_refused(tmp_path):
 )
 def test_impossible_urls_are_told(url):
     """The error shows two that are right."""
-    with pytest.raises(InvalidValue, match=r"write sqlite:jobs.db, or sqlite:/var"):
+    with pytest.raises(InvalidValue, match=r"write sqlite:jobs.db, sqlite:/var"):
         stores.open_store(url)
 
 
@@ -314,14 +315,14 @@ def test_jobs_of_an_owner_without_a_file_are_taken_over(store, worker):
 
 def test_a_worker_that_cannot_settle_is_as_good_as_dead(store, worker, monkeypatch):
     """If its last turn cannot be written, its jobs go to others."""
-    monkeypatch.setattr("weft.jobs.worker._SETTLING", 0.0)
-    monkeypatch.setattr("weft.jobs.worker._HURT", 0.001)
+    monkeypatch.setattr("weft.jobs.sql.worker._SETTLING", 0.0)
+    monkeypatch.setattr("weft.jobs.sql.worker._HURT", 0.001)
     first = worker()
     handle = chores.wait_for_go.enqueue()
     assert chores.EVENTS["begun"].wait(20)
     real = store.turn
     monkeypatch.setattr(store, "turn", lambda turn: real(turn) if turn.owner != name else 1 / 0)
-    name = first._desk.owner.name
+    name = first._serving._desk.owner.name
     first.stop(grace=0)
     assert handle.status() is State.RUNNING
     chores.EVENTS["go"].set()

@@ -12,6 +12,7 @@ from weft import jobs
 from weft.jobs.lifecycle import State
 
 SOON = 20
+PLACES = ["sqlite", "memory", "postgresql"]
 
 
 def test_jobs_run_where_they_belong(store, worker):
@@ -104,7 +105,7 @@ def test_later_jobs_wait_in_the_store(store, worker, monkeypatch):
     monkeypatch.setattr("weft.clock._calendar", lambda: time.time() - 86_400)
     assert chores.note.enqueue("yesterday").result(SOON) == "yesterday"
     monkeypatch.setattr("weft.clock._calendar", lambda: time.time() + 3601)
-    running._desk.bell.ring_here()
+    running._serving._desk.bell.ring_here()
     assert handle.result(SOON) == "later"
 
 
@@ -117,8 +118,8 @@ def test_jobs_come_by_themselves_once_among_all_workers(store, worker, monkeypat
     def comes_to(time_now, count):
         clock[0] = time_now
         for each in (first, second):
-            if each._desk is not None:
-                each._desk.bell.ring_here()
+            if each._serving._desk is not None:
+                each._serving._desk.bell.ring_here()
         end = time.monotonic() + SOON
         while store.counts().get("clock", {}).get(State.COMPLETED, 0) < count and time.monotonic() < end:
             time.sleep(0.001)
@@ -203,7 +204,7 @@ def test_progress_takes_whatever_it_is_given(store, worker):
 
 def test_a_turn_that_fails_ends_no_worker(store, worker, monkeypatch, caplog):
     """Whatever it is: it is logged, and tried again."""
-    monkeypatch.setattr("weft.jobs.worker._HURT", 0.01)
+    monkeypatch.setattr("weft.jobs.sql.worker._HURT", 0.01)
     real, failing = store.turn, [2]
 
     def broken(turn):
@@ -348,7 +349,7 @@ def test_a_job_cannot_end_its_worker(store, worker):
 
 def test_a_store_that_cannot_be_written_is_tried_again(store, worker, caplog, monkeypatch):
     """A worker whose turn fails keeps what it has to say, and says it when the store can be written again."""
-    monkeypatch.setattr("weft.jobs.worker._HURT", 0.01)
+    monkeypatch.setattr("weft.jobs.sql.worker._HURT", 0.01)
     worker()
     handle = chores.wait_for_go.enqueue()
     assert chores.EVENTS["begun"].wait(SOON)

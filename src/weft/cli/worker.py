@@ -28,8 +28,8 @@ from weft.cli.parsing import UsageError
 from weft.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from weft.jobs.sqlite.store import SQLiteStore
-    from weft.jobs.worker import Worker
+    from weft.jobs.engine import Engine
+    from weft.jobs.serving import Worker
 
 __all__ = ["add_arguments", "run"]
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Work until a signal comes, or nothing is left."""
-    from weft.jobs.worker import Worker, parse_queues  # noqa: PLC0415 - help and mistakes need not wait for it
+    from weft.jobs.serving import Worker, parse_queues  # noqa: PLC0415 - help and mistakes need not wait for it
 
     declared = _queues_of(args.module)
     store = open_named(args.store)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     worker = Worker(queues, store=store, grace=args.grace)
     served = ", ".join(f"{queue}={size}" for queue, size in queues.items())
-    say(f"weft worker: {served} from {store.files.database}. Press Ctrl-C to stop.")
+    say(f"weft worker: {served} from {store.name}. Press Ctrl-C to stop.")
     with _stopped_by_signals(worker):
         if args.until_empty:
             threading.Thread(target=_stop_when_empty, args=(worker, store, set(queues)), daemon=True).start()
@@ -101,7 +101,7 @@ def _stopped_by_signals(worker: "Worker") -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop_when_empty(worker: "Worker", store: "SQLiteStore", queues: set[str]) -> None:
+def _stop_when_empty(worker: "Worker", store: "Engine", queues: set[str]) -> None:
     pause = threading.Event()
     while store.pending(queues):
         pause.wait(_LOOK)

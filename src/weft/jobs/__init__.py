@@ -38,15 +38,15 @@ if TYPE_CHECKING:
     from weft.jobs.lifecycle import ImpossibleStep as ImpossibleStep
     from weft.jobs.lifecycle import State as State
     from weft.jobs.records import Record as Record
+    from weft.jobs.serving import Worker as Worker
     from weft.jobs.stores import use as use
-    from weft.jobs.worker import Worker as Worker
 
 # Each name and the module that has it. No module here may bear the name of a function: importing it would hide it.
 _HOME = {
     "CurrentJob": "context", "Discard": "errors", "Handle": "handles", "ImpossibleStep": "lifecycle", "Job":
     "declaring", "JobCancelled": "errors", "JobFailed": "errors", "JobNotFound": "errors", "NotSerializable":
     "errors", "Record": "records", "ResultTimeout": "errors", "Snooze": "errors", "State": "lifecycle",
-    "StoreError": "errors", "UnknownTask": "errors", "UnsuitablePlace": "errors", "Worker": "worker", "current":
+    "StoreError": "errors", "UnknownTask": "errors", "UnsuitablePlace": "errors", "Worker": "serving", "current":
     "context", "embedded": "face", "handle": "face", "job": "declaring", "use": "stores",
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ from weft.jobs.lifecycle import Step
 from weft.jobs.records import Claim, Progress, Settlement
 from weft.jobs.runs import ALONE, Run
 from weft.jobs.settling import completed, failed, handed_back
-from weft.jobs.sqlite.owners import Owner
+from weft.jobs.sql.database import Register
 from weft.runtime.process import runtime
 
 __all__ = ["HOARDING", "Crew"]
@@ -53,7 +53,7 @@ class Crew:
         wake: called when there is something to tell.
     """
 
-    def __init__(self, queues: Mapping[str, int], owner: Owner, wake: Callable[[], object]) -> None:
+    def __init__(self, queues: Mapping[str, int], owner: Register, wake: Callable[[], object]) -> None:
         self._slots = dict(queues)
         self._owner = owner
         self._wake = wake
@@ -91,6 +91,11 @@ class Crew:
     def busy(self) -> int:
         """Jobs held."""
         return len(self._runs)
+
+    def held(self) -> frozenset[int]:
+        """Their ids."""
+        with self._lock:
+            return frozenset(self._runs)
 
     @property
     def hoards(self) -> bool:

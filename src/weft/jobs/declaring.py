@@ -15,12 +15,13 @@ from weft.errors import InvalidCall
 from weft.executors.loop import running_loop
 from weft.jobs import context
 from weft.jobs.codec import Signature, encode_json
+from weft.jobs.engine import Engine
 from weft.jobs.errors import UnknownTask
 from weft.jobs.handles import Handle
 from weft.jobs.identity import new_uid
 from weft.jobs.options import Options
 from weft.jobs.records import Claim, Entry
-from weft.jobs.stores import store
+from weft.jobs.stores import chosen, on_change, store
 
 __all__ = ["Job", "find", "job", "known"]
 
@@ -28,6 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _OPTIONS = frozenset(field.name for field in fields(Options))
+_PLAIN = Options()
 _known: dict[str, "Job[Any, Any]"] = {}
 
 
@@ -49,6 +51,7 @@ class Job(Generic[P, T]):
         self.schedule = options.schedule
         if self.schedule is not None:
             self.signature.encode((), {})  # it comes without arguments
+        _refuse(self, chosen())
         self.__doc__ = fn.__doc__
         self.__name__ = fn.__name__
         self.__qualname__ = fn.__qualname__
@@ -69,7 +72,7 @@ class Job(Generic[P, T]):
         """The same function with other options: `compress.using(delay=60, priority=10).enqueue(...)`.
 
         Raises:
-            InvalidCall: there is no such option.
+            InvalidCall: there is no such option, or the store that was chosen lacks it.
             InvalidValue: a value that nothing could run with.
         """
         return Job(self.fn, self.name, replace(self.options, **_checked(options)), self.signature)
@@ -152,7 +155,8 @@ def job(fn: Callable[..., Any] | None = None, /, *, name: str | None = None, **o
             - `result_ttl`: how long the result is kept (a day); `cpu`: it computes, and runs in a process (False)
 
     Raises:
-        InvalidCall: there is no such option, or `fn` is no function that another process could find.
+        InvalidCall: there is no such option, the store that was chosen lacks it, or `fn` is no function that another
+            process could find.
         InvalidValue: a value that nothing could run with, or a name that is taken.
     """
 
@@ -197,6 +201,22 @@ def _declare(fn: Callable[..., Any], name: str | None, options: Options) -> "Job
         )
     _known[made.name] = made
     return made
+
+
+def _refuse(job: "Job[Any, Any]", engine: Engine | None) -> None:
+    for name, why in () if engine is None else engine.lacks.items():
+        if getattr(job.options, name, None) != getattr(_PLAIN, name, None):
+            raise InvalidCall(
+                f"{job.name} asks for {name}={getattr(job.options, name)!r}, which {engine} does not have: {why}"
+            )
+
+
+def _refuse_known(engine: Engine) -> None:
+    for each in known().values():
+        _refuse(each, engine)
+
+
+on_change(_refuse_known)
 
 
 def _module_of(fn: Callable[..., Any]) -> str:

@@ -5,8 +5,8 @@ from weakref import WeakSet
 
 from weft.executors.exits import at_exit, mind_exit
 from weft.jobs.handles import Handle
+from weft.jobs.serving import Worker
 from weft.jobs.stores import store
-from weft.jobs.worker import Worker
 
 __all__ = ["embedded", "handle"]
 

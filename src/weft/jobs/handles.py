@@ -8,11 +8,10 @@ from typing import Any, Generic, TypeVar
 from weft.errors import WouldBlock
 from weft.executors.loop import running_loop
 from weft.jobs.codec import decode_json
+from weft.jobs.engine import Engine, Stored
 from weft.jobs.errors import JobCancelled, JobFailed, ResultTimeout
 from weft.jobs.lifecycle import FINAL, State
 from weft.jobs.records import Record
-from weft.jobs.sqlite.ledger import Change
-from weft.jobs.sqlite.store import SQLiteStore
 
 __all__ = ["Handle"]
 
@@ -27,9 +26,7 @@ class Handle(Generic[T]):
     In async code the job is stored when the handle has been awaited: `handle = await compress.enqueue(...)`.
     """
 
-    def __init__(
-        self, uid: str, store: SQLiteStore, result_type: Any = Any, change: "Change[list[str]] | None" = None
-    ) -> None:
+    def __init__(self, uid: str, store: Engine, result_type: Any = Any, change: Stored | None = None) -> None:
         self._uid = uid
         self._store = store
         self._type = result_type

@@ -1,51 +1,61 @@
-"""Which store this process puts its jobs in."""
+"""Which engine keeps the jobs of this process: one URL tells."""
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from weft.errors import InvalidValue
-from weft.jobs.sqlite.store import SQLiteStore
+from weft.jobs.engine import Engine
 
-__all__ = ["install", "open_store", "store", "use"]
+__all__ = ["chosen", "install", "on_change", "open_store", "store", "use"]
 
 VARIABLE = "WEFT_JOBS"
 DEFAULT = "sqlite:weft-jobs.db"
+_FORMS = (
+    "sqlite:jobs.db, sqlite:/var/lib/shop/jobs.db?synchronous=normal, postgresql://user@host/database, "
+    "celery+redis://host/0, celery+amqp://user:password@host//?results=redis://host/1, or memory: in tests"
+)
 
 _lock = threading.RLock()
-_store: SQLiteStore | None = None
+_store: Engine | None = None
+_watchers: list[Callable[[Engine], object]] = []
 
 
-def open_store(url: str) -> SQLiteStore:
-    """Open the store that the URL names: `sqlite:jobs.db`, `sqlite:/var/lib/shop/jobs.db?synchronous=normal`.
+def open_store(url: str) -> Engine:
+    """Open the store that the URL names.
+
+    - `sqlite:jobs.db`, `sqlite:/var/lib/shop/jobs.db?synchronous=normal`: a file, for the processes of one machine
+    - `postgresql://user@host/database`: for any number of machines; `weft[postgresql]`
+    - `celery+redis://...`, `celery+amqp://...?results=redis://...`: through Celery; `weft[celery]`
+    - `memory:`: for this process, as long as it lives
 
     Raises:
         InvalidValue: there is no such kind of store.
         UnsuitablePlace: the file lies on a network share.
         StoreError: it cannot be opened.
     """
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    synchronous = options.pop("synchronous", "full").upper()
-    if parts.scheme != "sqlite" or parts.netloc or not path or options or synchronous not in {"FULL", "NORMAL"}:
-        raise InvalidValue(
-            f"{url!r} names no job store: write sqlite:jobs.db, or sqlite:/var/lib/shop/jobs.db?synchronous=normal"
-        )
-    return SQLiteStore(Path(path), synchronous=synchronous)
+    opener = _OPENERS.get(urlsplit(url).scheme)
+    found = None if opener is None else opener(url)
+    if found is None:
+        raise InvalidValue(f"{_public(url)!r} names no job store: write {_FORMS}")
+    return found
 
 
-def use(url: str) -> SQLiteStore:
+def use(url: str) -> Engine:
     """Put this process's jobs in the store that the URL names; see `open_store`. Where the application starts.
 
     Without it, the environment variable WEFT_JOBS tells; without that, it is the file weft-jobs.db in the folder where
     the process was started.
+
+    Raises:
+        InvalidCall: a job has been declared with an option that this store lacks.
     """
     return _put(open_store(url))
 
 
-def store() -> SQLiteStore:
+def store() -> Engine:
     """The store of this process, opened at first use. Any thread."""
     found = _store
     if found is not None:
@@ -54,7 +64,17 @@ def store() -> SQLiteStore:
         return _store or _put(open_store(os.environ.get(VARIABLE, DEFAULT)))
 
 
-def install(new: SQLiteStore | None) -> SQLiteStore | None:
+def chosen() -> Engine | None:
+    """The store of this process, if it is open."""
+    return _store
+
+
+def on_change(call: Callable[[Engine], object]) -> None:
+    """Have this called with each store that is to become the process's own; what it raises keeps it from that."""
+    _watchers.append(call)
+
+
+def install(new: Engine | None) -> Engine | None:
     """Put another store in the place of this process's own, and return that one. (For tests.)"""
     global _store
     with _lock:
@@ -62,11 +82,79 @@ def install(new: SQLiteStore | None) -> SQLiteStore | None:
     return before
 
 
-def _put(new: SQLiteStore) -> SQLiteStore:
+def _put(new: Engine) -> Engine:
+    try:
+        for call in _watchers:
+            call(new)
+    except BaseException:
+        new.close()
+        raise
     before = install(new)
     if before is not None:
         before.close()
     return new
+
+
+# -- the kinds of store; each is imported when it is chosen
+
+
+def _sqlite(url: str) -> Engine | None:
+    from weft.jobs.sql.store import Store  # noqa: PLC0415 - a process needs one kind of store
+    from weft.jobs.sqlite.database import SQLite  # noqa: PLC0415
+
+    parts = urlsplit(url)
+    path, options = unquote(parts.path), _options(parts)
+    synchronous = options.pop("synchronous", "full").upper()
+    if parts.netloc or not path or options or synchronous not in {"FULL", "NORMAL"}:
+        return None
+    return Store(SQLite(Path(path), synchronous=synchronous))
+
+
+def _memory(url: str) -> Engine | None:
+    from weft.jobs.sql.store import Store  # noqa: PLC0415 - as above
+    from weft.jobs.sqlite.passing import PassingSQLite  # noqa: PLC0415
+
+    return Store(PassingSQLite()) if url == "memory:" else None
+
+
+def _postgresql(url: str) -> Engine | None:
+    from weft.jobs.postgresql.database import PostgreSQL  # noqa: PLC0415 - as above
+    from weft.jobs.sql.store import Store  # noqa: PLC0415
+
+    return Store(PostgreSQL(url))
+
+
+def _celery(url: str) -> Engine | None:
+    from weft.jobs.celery.engine import CeleryEngine  # noqa: PLC0415 - as above
+
+    parts = urlsplit(url)
+    options = _options(parts)
+    broker = parts._replace(scheme=parts.scheme.removeprefix("celery+"), query="").geturl()
+    results = options.pop("results", broker if parts.scheme.startswith("celery+redis") else None)
+    if options.keys() - {"durable"} or results is None:
+        return None
+    return CeleryEngine(broker, results, durable=options.get("durable", "yes") != "no")
+
+
+_OPENERS: dict[str, Callable[[str], Engine | None]] = {
+    "sqlite": _sqlite,
+    "memory": _memory,
+    "postgresql": _postgresql,
+    "postgres": _postgresql,
+    "celery+redis": _celery,
+    "celery+rediss": _celery,
+    "celery+amqp": _celery,
+    "celery+amqps": _celery,
+}
+
+
+def _options(parts: SplitResult) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(parts.query).items()}
+
+
+def _public(url: str) -> str:
+    parts = urlsplit(url)
+    return url if parts.password is None else url.replace(f":{parts.password}@", ":***@")
 
 
 def _renew_lock() -> None:

@@ -10,11 +10,9 @@ with job_store() as jobs:
 ```
 """
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -23,9 +21,10 @@ from weft.jobs.declaring import Job
 from weft.jobs.errors import ResultTimeout
 from weft.jobs.lifecycle import State
 from weft.jobs.records import Record
-from weft.jobs.sqlite.store import SQLiteStore
+from weft.jobs.serving import Worker
+from weft.jobs.sql.store import Store
+from weft.jobs.sqlite.passing import PassingSQLite
 from weft.jobs.stores import install
-from weft.jobs.worker import Worker
 
 __all__ = ["JobStore", "job_store"]
 
@@ -36,7 +35,7 @@ _MOST = 100_000
 class JobStore:
     """A store of the test's own, and its time. For one thread."""
 
-    def __init__(self, store: SQLiteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._ahead = 0.0
 
@@ -82,13 +81,12 @@ class JobStore:
 @contextmanager
 def job_store() -> Iterator[JobStore]:
     """Put the jobs of this process in a store of their own until the block is left."""
-    with tempfile.TemporaryDirectory(prefix="weft-jobs-") as folder:
-        store = SQLiteStore(Path(folder, "jobs.db"), synchronous="NORMAL")
-        made = JobStore(store)
-        before, calendar = install(store), clock.install_calendar(made.time)
-        try:
-            yield made
-        finally:
-            clock.install_calendar(calendar)
-            install(before)
-            store.close()
+    store = Store(PassingSQLite())
+    made = JobStore(store)
+    before, calendar = install(store), clock.install_calendar(made.time)
+    try:
+        yield made
+    finally:
+        clock.install_calendar(calendar)
+        install(before)
+        store.close()

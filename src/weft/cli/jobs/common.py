@@ -10,9 +10,9 @@ from weft.cli.parsing import UsageError
 from weft.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from weft.jobs.engine import Engine
     from weft.jobs.lifecycle import State
     from weft.jobs.records import Record
-    from weft.jobs.sqlite.store import SQLiteStore
 
 __all__ = ["add_store", "change", "document", "open_named", "state_of"]
 
@@ -22,7 +22,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="URL", help="sqlite:jobs.db (WEFT_JOBS in the environment)")
 
 
-def open_named(url: str | None) -> "SQLiteStore":
+def open_named(url: str | None) -> "Engine":
     """The store that the command line names, or the environment does.
 
     Raises:

@@ -11,13 +11,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Bell", "ring"]
-
-POLL = 1.0
-"""Seconds after which a worker looks even where no bell rang."""
+__all__ = ["SocketBell", "ring"]
 
 
-class Bell:
+class SocketBell:
     """A worker's own. `ring_here` from any thread; the rest belongs to the worker's."""
 
     def __init__(self, folder: Path, owner: str) -> None:

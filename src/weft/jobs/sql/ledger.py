@@ -5,32 +5,26 @@ of that wait (D. DeWitt et al., "Implementation Techniques for Main Memory Datab
 
 When one commit is over, its callers come again: the next waits for them a moment (PostgreSQL's `commit_delay`).
 
-Among processes a lock of ours stands before SQLite's own: whoever waits in SQLite's busy handler sleeps and tries
-again, and starves; whoever waits in `flock` is woken in turn.
 """
 
-import fcntl
 import logging
-import os
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from weft.jobs.errors import StoreError
-from weft.jobs.sqlite.places import Files
-from weft.jobs.sqlite.schema import migrate
+from weft.jobs.sql.database import Connection, Database
 
-__all__ = ["Change", "Ledger", "connect"]
+__all__ = ["Change", "Ledger"]
 
 log = logging.getLogger("weft.jobs")
 
 T = TypeVar("T")
-Act = Callable[[sqlite3.Connection], T]
+Act = Callable[[Connection], T]
+Then = Callable[[Connection], object]
 
 _MOST = 1000  # changes in one transaction, so that nobody waits for very many others
 _GATHER = 0.0003  # seconds to wait for those whose last change has just been written, when there were several
-_BUSY = 30.0  # seconds for SQLite's own lock, which only strangers to us can hold
 
 
 class Change(Generic[T]):
@@ -38,21 +32,23 @@ class Change(Generic[T]):
 
     Attributes:
         durable: it must survive a power cut.
+        alone: no other change may be under way beside it, of any process.
         then: to be called when it is written.
     """
 
-    __slots__ = ("_act", "_error", "_over", "_value", "durable", "then")
+    __slots__ = ("_act", "_error", "_over", "_value", "alone", "durable", "then")
 
-    def __init__(self, act: Act[T], *, durable: bool, then: Callable[[], object] | None) -> None:
+    def __init__(self, act: Act[T], *, durable: bool, alone: bool, then: Then | None) -> None:
         self._act = act
         self.durable = durable
+        self.alone = alone
         self.then = then
         self._over = threading.Lock()
         self._over.acquire()
         self._error: BaseException | None = None
         self._value: Any = None
 
-    def run(self, connection: sqlite3.Connection) -> None:
+    def run(self, connection: Connection) -> None:
         """Make the change. (For the ledger.)"""
         self._value = self._act(connection)
 
@@ -83,41 +79,33 @@ class Ledger:
     """Writes to one store, for all threads of this process. A forked child makes its own.
 
     Args:
-        files: where.
-        synchronous: "FULL": a durable change has reached the disk; "NORMAL": it survives the end of the process, and a
-            power cut may take the last moments.
+        database: where.
 
     Raises:
-        StoreError: the file is none of ours, or cannot be opened.
+        StoreError: it is none of ours, or cannot be opened.
     """
 
-    def __init__(self, files: Files, *, synchronous: str = "FULL") -> None:
-        self.files = files
-        self._synchronous = synchronous
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._waiting: list[Change[Any]] = []
         self._stirred = threading.Condition(threading.Lock())
         self._enough = 1  # changes that wait, at which the ledger wants to be woken
         self._several = 0  # changes of the last transaction, if there were several
         self._closing = False
-        self._file = os.open(files.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            self._connection = connect(files)
-            self._prepare()
-        except BaseException:
-            os.close(self._file)
-            raise
+        self._writer = database.writer()
         self._thread = threading.Thread(target=self._serve, name="weft-ledger", daemon=True)
         self._thread.start()
 
-    def change(self, act: Act[T], *, durable: bool = True, then: Callable[[], object] | None = None) -> Change[T]:
+    def change(self, act: Act[T], *, durable: bool = True, alone: bool = True, then: Then | None = None) -> Change[T]:
         """Have a change made, together with all others that wait. It may be tried twice. Any thread; does not wait.
 
         `then` is called in the ledger's thread when it is written: once for all changes of a transaction that name it.
+        A change that only adds what nobody else looks for need not be `alone`.
 
         Raises:
             StoreError: the ledger is closed.
         """
-        made: Change[T] = Change(act, durable=durable, then=then)
+        made: Change[T] = Change(act, durable=durable, alone=alone, then=then)
         with self._stirred:
             if self._closing:
                 raise StoreError("the job store has been closed")
@@ -128,7 +116,7 @@ class Ledger:
 
     def disown(self) -> None:
         """In a forked child: were it to hold the parent's lock, nobody could write when the parent is killed."""
-        os.close(self._file)
+        self._writer.disown()
 
     def close(self) -> None:
         """Write what waits, and close the file. Idempotent."""
@@ -138,24 +126,12 @@ class Ledger:
         if not closed_before:
             self._thread.join()
 
-    def _prepare(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            migrate(self._connection)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise StoreError(f"{self.files.database} cannot be used as a job store: {error}") from error
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-
     def _serve(self) -> None:
         try:
             while batch := self._next():
                 self._write(batch)
         finally:
-            self._connection.close()
-            os.close(self._file)
+            self._writer.close()
 
     def _next(self) -> list[Change[Any]]:
         with self._stirred:
@@ -165,8 +141,8 @@ class Ledger:
             self._enough = 1
             while not self._waiting and not self._closing:
                 self._stirred.wait()
-        # The lock first, then the changes: those who come while we wait for it are written as well.
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        # Our turn first, then the changes: those who come while we wait for it are written as well.
+        self._writer.enter()
         with self._stirred:
             batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
         self._several = len(batch) if len(batch) > 1 else 0
@@ -176,7 +152,7 @@ class Ledger:
         try:
             error = self._attempt(batch)
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._writer.leave()
         if error is None or len(batch) == 1:
             for change in batch:
                 change.end(error)
@@ -184,43 +160,28 @@ class Ledger:
                 self._follow({change.then for change in batch if change.then is not None})
             return
         for change in batch:  # one of them is to blame, and alone is to fail
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._writer.enter()
             self._write([change])
 
-    def _follow(self, calls: set[Callable[[], object]]) -> None:
+    def _follow(self, calls: set[Then]) -> None:
         for call in calls:
             try:
-                call()
+                call(self._writer.connection)
             except Exception:
                 log.exception("what was to follow a change of the job store failed")
 
     def _attempt(self, batch: list[Change[Any]]) -> BaseException | None:
-        connection = self._connection
+        writer = self._writer
         try:
-            durable = any(change.durable for change in batch)
-            connection.execute(f"PRAGMA synchronous = {self._synchronous if durable else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
+            writer.begin(durable=any(change.durable for change in batch), alone=any(change.alone for change in batch))
             for change in batch:
-                change.run(connection)
-            connection.execute("COMMIT")
+                change.run(writer.connection)
+            writer.commit()
         except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must be told
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                told = StoreError(f"the job store {self.files.database} could not be written: {error}")
+            writer.rollback()
+            if isinstance(error, self._database.failures):
+                told = StoreError(f"the job store {self._database.name} could not be written: {error}")
                 told.__cause__ = error
                 return told
             return error
         return None
-
-
-def connect(files: Files) -> sqlite3.Connection:
-    """A connection to the store, for one thread at a time; transactions are begun and ended by hand.
-
-    Raises:
-        StoreError: the file cannot be opened.
-    """
-    try:
-        return sqlite3.connect(files.database, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error as error:
-        raise StoreError(f"the job store {files.database} cannot be opened: {error}") from error

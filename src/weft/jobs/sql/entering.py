@@ -1,19 +1,20 @@
 """How jobs get into the tables. Runs inside a transaction of the ledger's."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from weft.jobs.lifecycle import FINAL, State, numbers
 from weft.jobs.records import Entry
-from weft.jobs.sqlite.dependencies import hold_back, over
+from weft.jobs.sql.database import Connection
+from weft.jobs.sql.dependencies import hold_back, over
 
-__all__ = ["enter"]
+__all__ = ["enter", "keyed"]
 
 _COLUMNS = (
     "uid", "task", "queue", "state", "priority", "arguments", "max_attempts", "backoff", "longest_backoff", "timeout",
     "result_ttl", "unique_key", "idempotency_key", "created_at", "scheduled_at",
 )  # fmt: skip
-_INSERT = f"INSERT INTO job ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names of ours
+_INSERT = f"INSERT INTO job ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - names of ours
+_INSERT += "ON CONFLICT (uid) DO NOTHING"  # the same call may be stored twice by whoever cannot know that it was
 _SAME_KEY = (
     f"SELECT uid FROM job WHERE unique_key = ? AND (state IN ({numbers(set(State) - FINAL)}) OR created_at > ?) "  # noqa: S608 - numbers of ours
     "ORDER BY id DESC LIMIT 1"
@@ -21,19 +22,20 @@ _SAME_KEY = (
 _SAME_IDEMPOTENCY = "SELECT uid FROM job WHERE idempotency_key = ?"
 
 
-def enter(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[str]:
+def enter(connection: Connection, entries: Sequence[Entry]) -> list[str]:
     """Store the jobs; the uid of each, or that of the one which stands for it already."""
-    if not any(map(_keyed, entries)):
+    if not any(map(keyed, entries)):
         connection.executemany(_INSERT, map(_row, entries))
         return [entry.uid for entry in entries]
     return [_enter_once(connection, entry) for entry in entries]
 
 
-def _keyed(entry: Entry) -> bool:
+def keyed(entry: Entry) -> bool:
+    """Whether others must be looked at before it is stored."""
     return entry.unique_key is not None or entry.idempotency_key is not None or bool(entry.after)
 
 
-def _enter_once(connection: sqlite3.Connection, entry: Entry) -> str:
+def _enter_once(connection: Connection, entry: Entry) -> str:
     found = None
     if entry.idempotency_key is not None:
         found = connection.execute(_SAME_IDEMPOTENCY, (entry.idempotency_key,)).fetchone()

@@ -3,15 +3,15 @@
 Its changes need not reach the disk at once: what a power cut takes of them is work done, which is then done again.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from weft.jobs.lifecycle import STEPS, State, Step, numbers
 from weft.jobs.records import KEPT, Claim, Entry, Progress, Settlement
 from weft.jobs.settling import after_crash
-from weft.jobs.sqlite.dependencies import ended
-from weft.jobs.sqlite.entering import enter
+from weft.jobs.sql.database import Connection
+from weft.jobs.sql.dependencies import ended
+from weft.jobs.sql.entering import enter
 
 __all__ = ["Fallen", "Report", "Turn", "take_turn"]
 
@@ -35,19 +35,24 @@ WHERE id IN (
 RETURNING id, uid, task, queue, arguments, attempt, max_attempts, backoff, longest_backoff, crashes, timeout,
     result_ttl, priority
 """  # noqa: S608
-_CANCELLED = f"SELECT id, attempt FROM job WHERE owner = ? AND state = {int(State.RUNNING)} AND cancel_requested"  # noqa: S608
+_CANCELLED = f"SELECT id, attempt FROM job WHERE owner = ? AND state = {int(State.RUNNING)} AND cancel_requested = 1"  # noqa: S608
 _NEXT_DUE = f"SELECT min(scheduled_at) FROM job WHERE state IN ({numbers(STEPS[Step.FALL_DUE].sources)})"  # noqa: S608
 _LEFT_BEHIND = f"SELECT id, attempt, crashes FROM job WHERE owner = ? AND state = {int(State.RUNNING)}"  # noqa: S608
+
+_TICKED = (
+    "INSERT INTO schedule (task, last_tick) VALUES (?, ?) "
+    "ON CONFLICT (task) DO UPDATE SET last_tick = excluded.last_tick"
+)
 
 _FINAL_STEPS = {Step.COMPLETE, Step.GIVE_UP, Step.CANCEL}
 
 
 @dataclass(frozen=True, slots=True)
 class Fallen:
-    """An owner that has died, and the jobs that it had begun."""
+    """An owner that has died, and the jobs that it had begun; None: nobody knows."""
 
     name: str
-    begun: frozenset[int]
+    begun: frozenset[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Turn:
         settled, progress: what its jobs have come to, and how far they are.
         fallen: owners that it has found dead.
         ticks: times that schedules have come to, and the jobs to store for them.
+        held: after a turn of which nobody knows whether it was written, the jobs that it holds: what else is its own
+            goes to other workers.
     """
 
     owner: str
@@ -70,6 +77,7 @@ class Turn:
     progress: Sequence[Progress] = ()
     fallen: Sequence[Fallen] = ()
     ticks: Sequence[tuple[float, Entry]] = ()
+    held: frozenset[int] | None = None
 
 
 @dataclass(slots=True)
@@ -87,12 +95,14 @@ class Report:
     next_due: float | None = None
 
 
-def take_turn(connection: sqlite3.Connection, turn: Turn) -> Report:
+def take_turn(connection: Connection, turn: Turn) -> Report:
     """Write what the worker has to say, and give it what it can take."""
     _settle(connection, turn.settled, turn)
     connection.executemany(_PROGRESS, ((each.fraction, each.note, each.id, each.attempt) for each in turn.progress))
     for fallen in turn.fallen:
         _bury(connection, fallen, turn)
+    if turn.held is not None:
+        _bury(connection, Fallen(turn.owner, frozenset()), turn, turn.held)
     for due, entry in turn.ticks:
         _tick(connection, due, entry)
     connection.execute(_FALL_DUE, (turn.now,))
@@ -107,7 +117,7 @@ def take_turn(connection: sqlite3.Connection, turn: Turn) -> Report:
     return report
 
 
-def _settle(connection: sqlite3.Connection, settled: Sequence[Settlement], turn: Turn) -> None:
+def _settle(connection: Connection, settled: Sequence[Settlement], turn: Turn) -> None:
     connection.executemany(_SETTLE, (_settling(each, turn) for each in settled))
     final = [each.id for each in settled if each.step in _FINAL_STEPS]
     if final:
@@ -118,31 +128,32 @@ def _settling(settled: Settlement, turn: Turn) -> tuple[object, ...]:
     final = settled.step in _FINAL_STEPS
     expires = settled.expires_at if settled.step is Step.COMPLETE else turn.now + KEPT
     return (
-        int(STEPS[settled.step].target), settled.uncharged, settled.crashed, settled.result, settled.error,
+        int(STEPS[settled.step].target), int(settled.uncharged), int(settled.crashed), settled.result, settled.error,
         settled.again_at, turn.now if final else None, expires if final else None, settled.id, settled.attempt,
         turn.owner,
     )  # fmt: skip
 
 
-def _tick(connection: sqlite3.Connection, due: float, entry: Entry) -> None:
+def _tick(connection: Connection, due: float, entry: Entry) -> None:
     row = connection.execute("SELECT last_tick FROM schedule WHERE task = ?", (entry.task,)).fetchone()
     if row is not None and row[0] >= due:
         return  # another worker was first, or the clock has been set back
-    connection.execute("REPLACE INTO schedule (task, last_tick) VALUES (?, ?)", (entry.task, due))
+    connection.execute(_TICKED, (entry.task, due))
     enter(connection, [entry])
 
 
-def _bury(connection: sqlite3.Connection, fallen: Fallen, turn: Turn) -> None:
+def _bury(connection: Connection, fallen: Fallen, turn: Turn, held: frozenset[int] = frozenset()) -> None:
     """Hand on what a dead owner has left: what it had not begun is not charged for it.
 
-    What had begun is suspect, each of them, because one of them may have been the cause.
+    What had begun is suspect, each of them, because one of them may have been the cause; but not what was suspect
+    before: that ran alone, in a process whose end tells of it.
     """
-    left = connection.execute(_LEFT_BEHIND, (fallen.name,)).fetchall()
-    begun = [(job, attempt, crashes) for job, attempt, crashes in left if job in fallen.begun]
-    settled = [
-        Settlement(job, attempt, Step.HAND_BACK, uncharged=True) for job, attempt, _ in left if job not in fallen.begun
-    ]
-    for job, attempt, crashes in begun:
-        settled.append(after_crash(job, attempt, crashes, "its worker died while it ran"))
-    as_owner = Turn(fallen.name, turn.now, {})
-    _settle(connection, settled, as_owner)
+    settled = []
+    for job, attempt, crashes in connection.execute(_LEFT_BEHIND, (fallen.name,)).fetchall():
+        if job in held:
+            continue
+        if not crashes if fallen.begun is None else job in fallen.begun:
+            settled.append(after_crash(job, attempt, crashes, "its worker died while it ran"))
+        else:
+            settled.append(Settlement(job, attempt, Step.HAND_BACK, uncharged=True))
+    _settle(connection, settled, Turn(fallen.name, turn.now, {}))

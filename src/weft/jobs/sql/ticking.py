@@ -5,7 +5,7 @@ from typing import Any
 
 from weft.jobs.declaring import Job
 from weft.jobs.records import Entry
-from weft.jobs.sqlite.store import SQLiteStore
+from weft.jobs.sql.store import Store
 
 __all__ = ["Ticking"]
 
@@ -19,7 +19,7 @@ class Ticking:
         now: the time.
     """
 
-    def __init__(self, jobs: Iterable[Job[Any, Any]], store: SQLiteStore, now: float) -> None:
+    def __init__(self, jobs: Iterable[Job[Any, Any]], store: Store, now: float) -> None:
         self._jobs = {job.name: job for job in jobs if job.schedule is not None}
         self._next: dict[str, float] = {}
         for name, job in self._jobs.items():

@@ -1,9 +1,8 @@
-"""The embedded engine: all that callers and workers ask of a job store in one SQLite file."""
+"""All that callers and workers ask of a job store, whatever database it is in."""
 
 import os
-import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 from weakref import WeakSet
@@ -12,15 +11,14 @@ from weft.clock import wall
 from weft.jobs.errors import JobNotFound, StoreError
 from weft.jobs.lifecycle import FINAL, State, Step, advance, numbers
 from weft.jobs.records import KEPT, Entry, Record
-from weft.jobs.sqlite.bell import Bell, ring
-from weft.jobs.sqlite.dependencies import over
-from weft.jobs.sqlite.entering import enter
-from weft.jobs.sqlite.ledger import Change, Ledger, connect
-from weft.jobs.sqlite.owners import DeadOwner, Owner, dead_owners, owner_file
-from weft.jobs.sqlite.places import files_of
-from weft.jobs.sqlite.turn import Report, Turn, take_turn
+from weft.jobs.sql.database import Connection, Database, Desk, Fallen, Reader
+from weft.jobs.sql.dependencies import over
+from weft.jobs.sql.entering import enter, keyed
+from weft.jobs.sql.ledger import Change, Ledger
+from weft.jobs.sql.moving import arrived, depart
+from weft.jobs.sql.turn import Report, Turn, take_turn
 
-__all__ = ["Desk", "SQLiteStore"]
+__all__ = ["Store"]
 
 _COLUMNS = tuple(field.name for field in fields(Record))
 _RECORD = ", ".join(_COLUMNS)
@@ -28,79 +26,45 @@ _OWNERS = f"SELECT DISTINCT owner FROM job WHERE state = {int(State.RUNNING)}"  
 _RUNNING = f"SELECT DISTINCT queue FROM job INDEXED BY job_running WHERE state = {int(State.RUNNING)}"  # noqa: S608
 _AVAILABLE = f"SELECT 1 FROM job INDEXED BY job_available WHERE queue = ? AND state = {int(State.AVAILABLE)} LIMIT 1"  # noqa: S608
 _EXPIRED = f"SELECT id FROM job WHERE expires_at <= ? AND state IN ({numbers(FINAL)}) LIMIT ?"  # noqa: S608
+_NEW_SCHEDULE = "INSERT INTO schedule (task, last_tick) VALUES (?, ?) ON CONFLICT (task) DO NOTHING"
 _PRUNED_AT_ONCE = 500
 
 
-class Desk:
-    """A worker's place at the store. Belongs to the worker's thread.
-
-    Attributes:
-        owner: its claim to be alive.
-        bell: rung when there is something to do.
-    """
-
-    def __init__(self, store: "SQLiteStore", slots: int) -> None:
-        self._store = store
-        self.owner = Owner(store.files.folder, slots)
-        self.bell = Bell(store.files.folder, self.owner.name)
-
-    def dead(self) -> list[DeadOwner]:
-        """Owners that have died, each to be buried, or left, when the turn is taken that tells of it."""
-        return list(dead_owners(self._store.files.folder))
-
-    def lost(self) -> list[str]:
-        """Owners of running jobs that have no file: it did not outlive a power cut, or somebody has removed it."""
-        return [name for name in self._store.owners() if not owner_file(self._store.files.folder, name).exists()]
-
-    def abandon(self) -> None:
-        """Leave without having settled all: others see to it, as if this worker had died."""
-        self._store.leave(self)
-        self.owner.abandon()
-        self.bell.close()
-
-    def close(self) -> None:
-        """Leave in good order: nothing is running, and all is settled."""
-        self._store.leave(self)
-        self.owner.close()
-        self.bell.close()
-
-    def disown(self) -> None:
-        """In a forked child: the place is the parent's, and must not look alive when that one is dead."""
-        self.owner.abandon()
-
-
 class _Open:
-    """The files, opened by this process."""
+    """The database, opened by this process."""
 
-    def __init__(self, ledger: Ledger, reader: sqlite3.Connection) -> None:
+    def __init__(self, ledger: Ledger, reader: Reader) -> None:
         self.ledger = ledger
         self.reader = reader
         self.reading = threading.Lock()
 
 
-class SQLiteStore:
-    """Jobs in one file. Any number of threads and processes of one machine; a forked child may go on using it.
+class Store:
+    """Jobs in a database. Any number of threads and processes; a forked child may go on using it.
 
     Args:
-        path: the file; it is made, its folder is not. Beside it a folder of the same name with ".d" holds locks.
-        synchronous: "FULL": a stored job survives a power cut; "NORMAL": the end of its process, which is faster.
+        database: where they are.
 
     Raises:
-        UnsuitablePlace: the file is on a network share, or its folder does not exist.
-        StoreError: it is no job store, or a newer weft has written it.
+        StoreError: it cannot be reached, is no job store, or a newer weft has written it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, synchronous: str = "FULL") -> None:
-        self.files = files_of(path)
-        self._synchronous = synchronous
+    lacks: Mapping[str, str] = {}
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self._desks: tuple[Desk, ...] = ()  # replaced as a whole: the ledger reads it at any time
-        self._seen: tuple[int, set[str]] = (0, set())  # when workers last came or went, and those there are
         self._opening = threading.Lock()
         self._opened: _Open | None = None
         self._left_behind: list[_Open | None] = []
         self._closed = False
-        _ = self._open  # what is wrong with the file is told at once
+        _ = self._open  # what is wrong with it is told at once
         _stores.add(self)
+
+    @property
+    def name(self) -> str:
+        """Where it is, for messages."""
+        return self.database.name
 
     def after_fork(self) -> None:
         """In a forked child: threads stayed with the parent, and its connections must not be used, nor closed, here."""
@@ -118,26 +82,15 @@ class SQLiteStore:
             if self._closed:
                 raise StoreError("the job store has been closed")
             if self._opened is None:
-                self._opened = _Open(Ledger(self.files, synchronous=self._synchronous), connect(self.files))
+                self._opened = _Open(Ledger(self.database), self.database.reader())
             return self._opened
 
     # -- callers
 
     def enqueue(self, entries: Sequence[Entry]) -> Change[list[str]]:
         """Store jobs; the uid of each, or of the one that stands for it already. See `Ledger.change`."""
-        return self._open.ledger.change(lambda connection: enter(connection, entries), then=self.ring)
-
-    def ring(self) -> None:
-        """Wake every worker of this store."""
-        desks = self._desks
-        for desk in desks:
-            desk.bell.ring_here()
-        changed = self.files.folder.stat().st_mtime_ns
-        if self._seen[0] != changed:
-            with os.scandir(self.files.folder) as found:
-                names = {each.name.removesuffix(".owner") for each in found if each.name.endswith(".owner")}
-            self._seen = changed, names
-        ring(self.files.folder, self._seen[1] - {desk.owner.name for desk in desks})
+        alone = any(map(keyed, entries))
+        return self._open.ledger.change(lambda connection: enter(connection, entries), alone=alone, then=self._ring)
 
     def record(self, uid: str) -> Record:
         """All that is known of a job.
@@ -156,7 +109,7 @@ class SQLiteStore:
         """The youngest jobs that fit."""
         wanted = {"state": None if state is None else int(state), "queue": queue, "task": task}
         given = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in given) or "1"
+        where = " AND ".join(f"{column} = ?" for column in given) or "1 = 1"
         rows = self._read(f"SELECT {_RECORD} FROM job WHERE {where} ORDER BY id DESC LIMIT ?", (*given.values(), most))  # noqa: S608 - columns of ours
         return [_record(row) for row in rows]
 
@@ -181,7 +134,7 @@ class SQLiteStore:
             ImpossibleStep: it has ended.
         """
 
-        def cancel_now(connection: sqlite3.Connection) -> State:
+        def cancel_now(connection: Connection) -> State:
             state = self._state(connection, uid)
             target = advance(state, Step.CANCEL)
             if state is State.RUNNING:
@@ -194,9 +147,7 @@ class SQLiteStore:
             over(connection, uid, target, wall())
             return target
 
-        state = self._open.ledger.change(cancel_now).wait()
-        self.ring()
-        return state
+        return self._open.ledger.change(cancel_now, then=self._ring).wait()
 
     def retry(self, uid: str) -> None:
         """Have a job run again, or sooner, with all its attempts.
@@ -206,7 +157,7 @@ class SQLiteStore:
             ImpossibleStep: it is running, or about to.
         """
 
-        def revive(connection: sqlite3.Connection) -> None:
+        def revive(connection: Connection) -> None:
             target = advance(self._state(connection, uid), Step.REVIVE)
             connection.execute("DELETE FROM dependency WHERE uid = ?", (uid,))
             connection.execute(
@@ -215,7 +166,7 @@ class SQLiteStore:
                 (int(target), uid),
             )
 
-        self._open.ledger.change(revive, then=self.ring).wait()
+        self._open.ledger.change(revive, then=self._ring).wait()
 
     def prune(self, before: float) -> int:
         """Forget finished jobs whose time to be kept was over then, a few at a time; how many."""
@@ -227,26 +178,35 @@ class SQLiteStore:
                 return gone
 
     def close(self) -> None:
-        """Write what waits, and close the file."""
+        """Write what waits, and let go of the database."""
         with self._opening:
             opened, self._opened, self._closed = self._opened, None, True
         if opened is not None:
             opened.ledger.close()
             with opened.reading:
                 opened.reader.close()
+        self.database.close()
+
+    def depart(self, most: int) -> list[Entry]:
+        """Take so many jobs that wait out of the store, to be stored in another. `arrived` ends it; see there."""
+        return self._open.ledger.change(lambda connection: depart(connection, most)).wait()
+
+    def arrived(self, uids: Sequence[str]) -> None:
+        """These, which have departed, are stored elsewhere."""
+        self._open.ledger.change(lambda connection: arrived(connection, uids)).wait()
 
     # -- workers
 
-    def owners(self) -> list[str]:
-        """The owners of running jobs. (For the desk.)"""
-        return [row[0] for row in self._read(_OWNERS)]
-
-    def desk(self, slots: int = 64) -> "Desk":
+    def desk(self, slots: int = 64) -> Desk:
         """A place for one worker, in which so many jobs can have begun at the same time."""
-        desk = Desk(self, slots)
+        desk = self.database.desk(slots)
         with self._opening:
             self._desks = (*self._desks, desk)
         return desk
+
+    def fallen(self, desk: Desk) -> list[Fallen]:
+        """The owners that have died, as this worker sees it."""
+        return desk.fallen([row[0] for row in self._read(_OWNERS)])
 
     def turn(self, turn: Turn) -> Report:
         """Take a worker's turn. Blocks until it is written."""
@@ -255,36 +215,48 @@ class SQLiteStore:
     def last_tick(self, task: str, now: float) -> float:
         """The time that the schedule of this job came to last; now, if it is new here. (For workers.)"""
 
-        def look(connection: sqlite3.Connection) -> float:
-            connection.execute("INSERT OR IGNORE INTO schedule (task, last_tick) VALUES (?, ?)", (task, now))
+        def look(connection: Connection) -> float:
+            connection.execute(_NEW_SCHEDULE, (task, now))
             return float(connection.execute("SELECT last_tick FROM schedule WHERE task = ?", (task,)).fetchone()[0])
 
         return self._open.ledger.change(look).wait()
 
-    def leave(self, desk: "Desk") -> None:
-        """A worker has gone. (For the desk.)"""
+    def leave(self, desk: Desk, *, settled: bool) -> None:
+        """A worker goes.
+
+        Args:
+            desk: its own.
+            settled: nothing is running, and all is written. Else others see to it, as if it had died.
+        """
         with self._opening:
             self._desks = tuple(each for each in self._desks if each is not desk)
+        if settled:
+            desk.close()
+        else:
+            desk.abandon()
 
-    def _state(self, connection: sqlite3.Connection, uid: str) -> State:
+    def _ring(self, writer: Connection) -> None:
+        self.database.ring(self._desks, writer)
+
+    def _state(self, connection: Connection, uid: str) -> State:
         row = connection.execute("SELECT state FROM job WHERE uid = ?", (uid,)).fetchone()
         if row is None:
             raise self._unknown(uid)
         return State(row[0])
 
     def _unknown(self, uid: str) -> JobNotFound:
-        return JobNotFound(f"there is no job {uid!r} in {self.files.database}: it was pruned, or never was")
+        return JobNotFound(f"there is no job {uid!r} in {self.name}: it was pruned, or never was")
 
     def _read(self, query: str, arguments: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         opened = self._open
         try:
             with opened.reading:
                 return opened.reader.execute(query, arguments).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"the job store {self.files.database} could not be read: {error}") from error
+        except self.database.failures as error:
+            raise StoreError(f"the job store {self.name} could not be read: {error}") from error
 
 
-def _prune(connection: sqlite3.Connection, before: float) -> int:
+def _prune(connection: Connection, before: float) -> int:
     return connection.execute(
         f"DELETE FROM job WHERE id IN ({_EXPIRED})",  # noqa: S608 - numbers of ours
         (before, _PRUNED_AT_ONCE),
@@ -298,7 +270,7 @@ def _record(row: tuple[Any, ...]) -> Record:
     return Record(**found, arguments=text, state=state, cancel_requested=wanted)
 
 
-_stores: WeakSet[SQLiteStore] = WeakSet()
+_stores: WeakSet[Store] = WeakSet()
 
 
 def _after_fork() -> None:

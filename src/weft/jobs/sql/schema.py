@@ -1,11 +1,9 @@
-"""The tables, and how a file written by an older weft is brought up to date."""
-
-import sqlite3
+"""The tables, and how a store written by an older weft is brought up to date. In SQLite's words."""
 
 from weft.jobs.errors import StoreError
 from weft.jobs.lifecycle import STEPS, State, Step, numbers
 
-__all__ = ["VERSION", "migrate"]
+__all__ = ["VERSION", "missing"]
 
 _FIRST = f"""
 CREATE TABLE job (
@@ -57,36 +55,28 @@ CREATE INDEX dependency_uid ON dependency (uid);
 # The partial indexes are what makes a million finished jobs weigh nothing on those that are not: they are in none but
 # the one by which they expire.
 
-_MIGRATIONS = (_FIRST,)
+_DEPARTURES = """
+CREATE TABLE departure (
+    uid TEXT PRIMARY KEY,
+    entry BLOB NOT NULL
+);
+"""
+# What has left for another store, and may not have arrived there.
+
+_MIGRATIONS = (_FIRST, _DEPARTURES)
 VERSION = len(_MIGRATIONS)
-"""What `PRAGMA user_version` says of a file that is up to date."""
+"""What a store says of itself that is up to date."""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file up to date, in one transaction. Any number of processes may try at once.
+def missing(found: int) -> list[str]:
+    """The statements that bring a store of this version up to date.
 
     Raises:
-        StoreError: a newer weft has written the file.
+        StoreError: a newer weft has written it.
     """
-    if _version(connection) == VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        found = _version(connection)
-        if found > VERSION:
-            raise StoreError(
-                f"the job store has schema {found}, and this weft knows {VERSION} at most: a newer one has written it. "
-                "Use that one, or another file"
-            )
-        for script in _MIGRATIONS[found:]:
-            for statement in filter(str.strip, script.split(";")):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > VERSION:
+        raise StoreError(
+            f"the job store has schema {found}, and this weft knows {VERSION} at most: a newer one has written it. "
+            "Use that one, or another store"
+        )
+    return [each for script in _MIGRATIONS[found:] for each in script.split(";") if each.strip()]

@@ -1,0 +1,1 @@
+"""The engine for several machines: the same store in PostgreSQL."""

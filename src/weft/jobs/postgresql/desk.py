@@ -1,0 +1,179 @@
+"""A worker's place at a store in PostgreSQL: a session whose lock says that it lives, and which listens for the bell.
+
+The lock ends with the session, and the session with the process: the server sees its socket close. A worker that is
+merely slow keeps both. So nobody has to renew anything, and nobody is taken for dead because he is late.
+"""
+
+import os
+import secrets
+import select
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+from weft.clock import now
+from weft.jobs.errors import StoreError
+from weft.jobs.postgresql.driver import Failure, Raw, connect
+from weft.jobs.sql.database import Fallen
+
+__all__ = ["CHANNEL", "CLASS", "PostgreSQLDesk"]
+
+CHANNEL = "weft_jobs"
+CLASS = 2003131508
+"""The first of the two numbers of each of our advisory locks: "weft" in ASCII, with the top bit off."""
+
+_ENROLL = "INSERT INTO owner (name) VALUES (%s) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id"
+_DEAD = f"""
+SELECT id, name FROM owner WHERE NOT EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {CLASS} AND objid = owner.id::oid
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+"""  # noqa: S608 - a number of ours
+_UPTIME = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"
+
+_MISSING = 0.9  # seconds for which an owner has to be without its lock
+_RESTARTED = 30.0  # seconds after the server's start in which its sessions come back
+
+
+class PostgreSQLDesk:
+    """A worker's place at the store. Belongs to the worker's thread, but for its bell.
+
+    Raises:
+        StoreError: the server cannot be reached.
+    """
+
+    def __init__(self, url: str, place: str) -> None:
+        self._url = url
+        self._place = place
+        self._missing: dict[str, float] = {}  # owners without a lock, and since when, on `weft.clock`
+        self.owner = _Owner()
+        self.bell = _Bell()
+        self._session: Raw | None = None
+        self._enroll()
+
+    def fallen(self, owners: Sequence[str]) -> list[Fallen]:
+        """Those whose lock is free, for a while and not because the server has just started; and those unheard of.
+
+        Raises:
+            StoreError: the server cannot be reached.
+        """
+        session = self._enroll()
+        try:
+            numbers = {name: number for number, name in session.execute(_DEAD).fetchall()}
+            uptime = session.execute(_UPTIME).fetchone()
+            known = {row[0] for row in session.execute("SELECT name FROM owner").fetchall()}
+        except Failure as error:
+            raise StoreError(f"the job store {self._place} could not be read: {error}") from error
+        missing = numbers.keys() | (set(owners) - known)
+        self._missing = {name: self._missing.get(name, now()) for name in missing}
+        if uptime is None or uptime[0] < _RESTARTED:
+            return []
+        return [
+            _Gone(session, name, numbers.get(name)) for name, since in self._missing.items() if now() - since > _MISSING
+        ]
+
+    def abandon(self) -> None:
+        """Leave without having settled all."""
+        if self._session is not None:
+            self._session.close()
+        self.bell.close()
+
+    def close(self) -> None:
+        """Leave in good order."""
+        if self._session is not None:
+            with suppress(Failure):
+                self._session.execute("DELETE FROM owner WHERE name = %s", (self.owner.name,))
+        self.abandon()
+
+    def disown(self) -> None:
+        """In a forked child: the session stays the parent's, and psycopg leaves it alone here."""
+
+    def _enroll(self) -> Raw:
+        # Also after the session was lost. An owner that was buried meanwhile comes back under its name: what it held is
+        # in other hands, and its word on it does not count, since their attempts have other numbers.
+        if self._session is not None and not self._session.closed:
+            return self._session
+        session = connect(self._url, self._place)
+        try:
+            row = session.execute(_ENROLL, (self.owner.name,)).fetchone()
+            session.execute("SELECT pg_advisory_lock(%s, %s)", (CLASS, row[0] if row else 0))
+            session.execute(f"LISTEN {CHANNEL}")
+        except Failure as error:
+            session.close()
+            raise StoreError(f"the job store {self._place} could not be used: {error}") from error
+        self._session = self.bell.session = session
+        return session
+
+
+class _Owner:
+    """Its name. What has begun is not written down: what a dead owner held may all have begun."""
+
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(6)}"
+
+    def begin(self, job: int) -> None:
+        """Nothing is noted."""
+
+    def end(self, job: int) -> None:
+        """Nothing was."""
+
+
+class _Gone:
+    """An owner whose lock is free."""
+
+    begun = None
+
+    def __init__(self, session: Raw, name: str, number: int | None) -> None:
+        self._session = session
+        self.name = name
+        self._number = number
+
+    def bury(self) -> None:
+        """Strike it out."""
+        if self._number is not None:
+            with suppress(Failure):  # another does it
+                self._session.execute("DELETE FROM owner WHERE id = %s", (self._number,))
+
+    def leave(self) -> None:
+        """It is found again."""
+
+
+class _Bell:
+    """Rung by the server's notifications, and by hand."""
+
+    def __init__(self) -> None:
+        self.session: Raw | None = None
+        self._ear, self._hand = socket.socketpair()
+        self._ear.setblocking(False)
+        self._hand.setblocking(False)
+
+    def ring_here(self) -> None:
+        """Wake the worker of this bell."""
+        with suppress(OSError):  # rung enough, or closed
+            self._hand.send(b"!")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until it rings, or for so long."""
+        session = self.session
+        watched: list[int] = [self._ear.fileno()]
+        if session is not None and not session.closed:
+            watched.append(session.fileno())
+        select.select(watched, [], [], max(0.0, seconds))
+        with suppress(OSError):
+            while self._ear.recv(64):
+                pass
+        if session is not None and not session.closed:
+            self._hear(session)
+
+    def _hear(self, session: Raw) -> None:
+        try:
+            session.pgconn.consume_input()
+            while session.pgconn.notifies() is not None:
+                pass
+        except Failure:
+            session.close()  # the next sweep makes another
+
+    def close(self) -> None:
+        """Take it away."""
+        self._ear.close()
+        self._hand.close()

@@ -1,0 +1,100 @@
+"""psycopg, as the store asks for it: `?` for a value, and one way to connect."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from weft.jobs.errors import StoreError
+
+try:
+    import psycopg
+except ImportError as missing:  # pragma: no cover - the extra is not installed
+    raise ImportError("jobs in PostgreSQL need psycopg: run pip install 'weft[postgresql]'") from missing
+
+__all__ = ["Failure", "Raw", "Session", "connect", "public"]
+
+Failure = psycopg.Error
+Raw = psycopg.Connection[tuple[Any, ...]]
+
+_SETTINGS = (
+    "-c search_path=weft -c timezone=UTC "
+    # A process that was stopped in the middle of a transaction holds up all others no longer than that.
+    "-c idle_in_transaction_session_timeout=15s "
+    # A machine that is gone is known to be, and its locks are free, in about that time.
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+)
+_CONNECTING = 5  # seconds
+
+
+def connect(url: str, name: str) -> Raw:
+    """A connection whose transactions are begun and ended by hand.
+
+    Raises:
+        StoreError: there is no such server, or it refuses us.
+    """
+    try:
+        return psycopg.connect(
+            url, autocommit=True, connect_timeout=_CONNECTING, options=_SETTINGS, application_name="weft"
+        )
+    except psycopg.Error as error:
+        raise StoreError(f"the job store {name} cannot be reached: {error}") from error
+
+
+class Session:
+    """A connection whose statements have `?` for each value, made anew where it was lost. For one thread at a time.
+
+    Args:
+        url: the server and the database.
+        name: the same, for messages.
+
+    Raises:
+        StoreError: it cannot be reached.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self.raw = connect(url, name)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run it."""
+        return self.raw.execute(_translated(sql), parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
+        """Run it for each, without waiting for the answer to one before the next is sent."""
+        rows = parameters if isinstance(parameters, list) else list(parameters)
+        if len(rows) == 1:
+            self.execute(sql, rows[0])
+        elif rows:
+            with self.raw.cursor() as cursor:
+                cursor.executemany(_translated(sql), rows)
+
+    def first(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run what nothing has come before: on a new connection, if the server has ended this one meanwhile."""
+        try:
+            return self.execute(sql, parameters)
+        except psycopg.OperationalError:
+            if not self.raw.broken and not self.raw.closed:
+                raise
+        self.raw = connect(self._url, self._name)
+        return self.execute(sql, parameters)
+
+    def close(self) -> None:
+        """End it."""
+        self.raw.close()
+
+
+def public(url: str) -> str:
+    """The address without its password."""
+    parts = urlsplit(url)
+    at = (parts.username or "") + "@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"postgresql://{at}{parts.hostname or ''}{port}{parts.path}"
+
+
+@lru_cache(maxsize=256)
+def _translated(sql: str) -> str:
+    # Hints for SQLite's planner are none of PostgreSQL's business. The texts are all our own.
+    return re.sub(r" INDEXED BY \w+", "", sql).replace("%", "%%").replace("?", "%s")
