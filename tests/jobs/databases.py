@@ -1,12 +1,17 @@
-"""Places for a job store, each of them empty, and gone afterwards."""
+"""Places for jobs, each of them empty, and gone afterwards."""
 
 import os
 import secrets
+import socket
+import subprocess
 from contextlib import contextmanager
 
+import kombu
 import psycopg
+import redis
 
-SERVER = os.environ.get("WEFT_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
+POSTGRESQL = os.environ.get("WEFT_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
+RABBITMQ = os.environ.get("WEFT_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
 
 
 @contextmanager
@@ -22,12 +27,51 @@ def memory(_folder):
 @contextmanager
 def postgresql(_folder):
     name = f"weft_test_{secrets.token_hex(6)}"
-    with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
+    with psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
         try:
-            yield f"{SERVER}/{name}"
+            yield f"{POSTGRESQL}/{name}"
         finally:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-PLACES = {"sqlite": sqlite, "memory": memory, "postgresql": postgresql}
+@contextmanager
+def celery_redis(folder):
+    with _redis(folder) as port:
+        yield f"celery+redis://127.0.0.1:{port}/0?visibility=2"
+
+
+@contextmanager
+def celery_rabbitmq(folder):
+    with kombu.Connection(RABBITMQ) as connection, _redis(folder) as port:
+        connection.SimpleQueue("default").clear()
+        yield f"celery+{RABBITMQ}?results=redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def _redis(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    command = ["redis-server", "--port", str(port), "--dir", str(folder), "--appendonly", "yes", "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        client = redis.Redis(port=port)
+        try:
+            while True:
+                try:
+                    client.ping()
+                    break
+                except redis.ConnectionError:
+                    pass
+            yield port
+        finally:
+            client.close()
+            process.kill()
+
+
+PLACES = {
+    "sqlite": sqlite,
+    "memory": memory,
+    "postgresql": postgresql,
+    "celery+redis": celery_redis,
+    "celery+rabbitmq": celery_rabbitmq,
+}

@@ -204,10 +204,12 @@ def _declare(fn: Callable[..., Any], name: str | None, options: Options) -> "Job
 
 
 def _refuse(job: "Job[Any, Any]", engine: Engine | None) -> None:
-    for name, why in () if engine is None else engine.lacks.items():
+    if engine is None:
+        return
+    for name, why in engine.lacks.items():
         if getattr(job.options, name, None) != getattr(_PLAIN, name, None):
             raise InvalidCall(
-                f"{job.name} asks for {name}={getattr(job.options, name)!r}, which {engine} does not have: {why}"
+                f"{job.name} asks for {name}={getattr(job.options, name)!r}, which {engine.name} does not have: {why}"
             )
 
 

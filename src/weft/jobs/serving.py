@@ -61,8 +61,10 @@ class Worker:
 def _serving(engine: Engine, queues: Mapping[str, int], grace: float) -> Serving:
     if isinstance(engine, Store):
         return StoreWorker(engine, queues, grace)
-    from weft.jobs.celery.worker import CeleryWorker  # noqa: PLC0415 - heavy, and imported where it is used
+    from weft.jobs.celery.engine import CeleryEngine  # noqa: PLC0415 - heavy, and imported where it is used
+    from weft.jobs.celery.worker import CeleryWorker  # noqa: PLC0415
 
+    assert isinstance(engine, CeleryEngine)  # there is no third
     return CeleryWorker(engine, queues, grace)
 
 

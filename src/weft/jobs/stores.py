@@ -131,9 +131,11 @@ def _celery(url: str) -> Engine | None:
     options = _options(parts)
     broker = parts._replace(scheme=parts.scheme.removeprefix("celery+"), query="").geturl()
     results = options.pop("results", broker if parts.scheme.startswith("celery+redis") else None)
-    if options.keys() - {"durable"} or results is None:
+    visibility = options.pop("visibility", "300")
+    durable = options.pop("durable", "yes")
+    if options or results is None or durable not in {"yes", "no"} or not visibility.isdecimal():
         return None
-    return CeleryEngine(broker, results, durable=options.get("durable", "yes") != "no")
+    return CeleryEngine(broker, results, durable=durable == "yes", visibility=float(visibility))
 
 
 _OPENERS: dict[str, Callable[[str], Engine | None]] = {
