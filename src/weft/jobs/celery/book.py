@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from weft.jobs.celery.page import Page
 from weft.jobs.codec import decode_json, encode_json
 from weft.jobs.errors import StoreError
-from weft.jobs.lifecycle import FINAL
+from weft.jobs.lifecycle import FINAL, State
 
 try:
     import redis
@@ -18,8 +18,11 @@ __all__ = ["Book"]
 
 T = TypeVar("T")
 
-_ALL, _OPEN = "weft:jobs", "weft:open"  # ids by age: of all jobs, of those that are not finished
+_ALL, _OPEN, _RUNNING = "weft:jobs", "weft:open", "weft:running"
+"""Ids by age: of all jobs, of those that are not finished, of those that run."""
+
 _MANY = 500
+_SWEEP = 4  # seconds between two looks for orphans
 _ALIVE = 15  # seconds for which a worker is taken to live after its last word
 
 
@@ -50,7 +53,9 @@ class Book:
         """Forget jobs."""
         with self._told(), self._redis.pipeline() as pipe:
             for uid in uids:
-                pipe.delete(_key(uid)).zrem(_ALL, uid).zrem(_OPEN, uid)
+                pipe.delete(_key(uid))
+                for index in (_ALL, _OPEN, _RUNNING):
+                    pipe.zrem(index, uid)
             pipe.execute()
 
     def page(self, uid: str) -> Page | None:
@@ -73,9 +78,23 @@ class Book:
             answer: T = self._redis.transaction(act, key, value_from_callable=True)
         return answer
 
-    def pages(self, *, unfinished: bool = False) -> Iterator[Page]:
-        """All, or those that are not finished, the youngest first."""
-        index = _OPEN if unfinished else _ALL
+    def pages(self) -> Iterator[Page]:
+        """All, the youngest first."""
+        return self._in(_ALL)
+
+    def unfinished(self) -> Iterator[Page]:
+        """Those that are not finished."""
+        return self._in(_OPEN)
+
+    def orphans(self) -> Iterator[Page]:
+        """Those that ran in a worker which lives no more; for one who asks, among all that do in a few seconds."""
+        with self._told():
+            mine = self._redis.set("weft:sweep", 1, nx=True, ex=_SWEEP)
+        for page in self._in(_RUNNING) if mine else ():
+            if not self.alive(page.owner):
+                yield page
+
+    def _in(self, index: str) -> Iterator[Page]:
         with self._told():
             uids = self._redis.zrevrange(index, 0, -1)
             for some in (uids[start : start + _MANY] for start in range(0, len(uids), _MANY)):
@@ -106,13 +125,13 @@ class Book:
         self._redis.close()
 
     def _write(self, pipe: Any, key: str, page: Page) -> None:
-        over = page.state in FINAL
         kept = None if page.expires_at is None or page.finished_at is None else page.expires_at - page.finished_at
         pipe.set(key, encode_json(page), ex=None if kept is None else max(1, math.ceil(kept)))
-        if over:
-            pipe.zrem(_OPEN, page.entry.uid)
-        else:
-            pipe.zadd(_OPEN, {page.entry.uid: page.entry.created_at})
+        for index, within in ((_OPEN, page.state not in FINAL), (_RUNNING, page.state is State.RUNNING)):
+            if within:
+                pipe.zadd(index, {page.entry.uid: page.entry.created_at})
+            else:
+                pipe.zrem(index, page.entry.uid)
 
     def _told(self) -> "_Told":
         return _Told(self._name)

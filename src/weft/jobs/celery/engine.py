@@ -41,8 +41,8 @@ class CeleryEngine:
         broker: `redis://host/0` or `amqp://user:password@host//`.
         results: the Redis that keeps the pages.
         durable: refuse a Redis that loses what it was given when it ends.
-        visibility: seconds after which Redis gives a message that nobody has acknowledged to another worker: so long
-            waits the work of a killed one. RabbitMQ sees its connection close, and needs none.
+        visibility: seconds after which Redis gives a message to another worker that nobody has acknowledged: so long
+            wait the delayed jobs that a killed worker held. RabbitMQ sees its connection close, and needs none.
 
     Raises:
         InvalidValue: the broker is a Redis that keeps nothing on disk.
@@ -68,12 +68,16 @@ class CeleryEngine:
                 f"{_public(broker)} keeps nothing on disk (appendonly no), so that its end loses all jobs: set "
                 "appendonly yes there, or write ?durable=no behind the URL if that is what you want"
             )
-        self.visibility = visibility
-        self.app = _app(broker, visibility)
+        self._broker, self._visibility = broker, visibility
+        self._app = self.app()
 
     def enqueue(self, entries: Sequence[Entry]) -> "Publishing":
         """Store jobs."""
         return Publishing(self, entries)
+
+    def app(self) -> Any:
+        """An application of Celery's, with our settings; to be closed."""
+        return _app(self._broker, self._visibility)
 
     def publish(self, page: Page, attempt: int, at: float | None = None) -> None:
         """Send the message for an attempt, to come at that time. Blocks until the broker has it.
@@ -84,7 +88,7 @@ class CeleryEngine:
         arguments = {"entry": encode_json(page.entry).decode(), "ticket": page.ticket, "attempt": attempt}
         later = None if at is None else max(0.0, at - wall())
         try:
-            self.app.send_task(
+            self._app.send_task(
                 TASK, kwargs=arguments, queue=page.entry.queue, countdown=later or None, ignore_result=True
             )
         except (OperationalError, OSError) as error:
@@ -117,7 +121,7 @@ class CeleryEngine:
     def pending(self, queues: Iterable[str]) -> bool:
         """Whether any job of these queues runs, or could now."""
         here, states = set(queues), {State.AVAILABLE, State.RUNNING}
-        return any(page.entry.queue in here and page.state in states for page in self.book.pages(unfinished=True))
+        return any(page.entry.queue in here and page.state in states for page in self.book.unfinished())
 
     def counts(self) -> dict[str, dict[State, int]]:
         """Queue -> state -> how many."""
@@ -174,7 +178,7 @@ class CeleryEngine:
 
     def close(self) -> None:
         """Let go of the broker and of Redis."""
-        self.app.close()
+        self._app.close()
         self.book.close()
 
     def _unknown(self, uid: str) -> JobNotFound:
@@ -227,6 +231,7 @@ def _app(broker: str, visibility: float) -> Any:
         task_ignore_result=True,
         task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
         worker_prefetch_multiplier=1,
+        worker_disable_prefetch=broker.startswith("redis"),  # nobody else could have what a killed worker held
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,

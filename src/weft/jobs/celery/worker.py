@@ -64,7 +64,7 @@ class CeleryWorker:
 
     def run(self) -> None:
         """Work until it is told to stop."""
-        app = self._engine.app
+        app = self._engine.app()
 
         def carry(entry: str, ticket: str, attempt: int) -> None:
             self._deliver(entry, ticket, attempt)
@@ -87,6 +87,7 @@ class CeleryWorker:
             self._ended.set()
             ticker.join()
             self._crew.close()
+            app.close()
             self._book.say_gone(self.name)
 
     # -- what Celery calls, on one of its threads
@@ -167,6 +168,8 @@ class CeleryWorker:
             if now() - said > _SAY:
                 said = now()
                 self._book.say_alive(self.name)
+                for orphan in self._book.orphans():  # the broker may take its time to bring the message again
+                    self._engine.publish(orphan, orphan.attempt)
             for claim in tuple(self._claims.values()):
                 page = self._book.page(claim.uid)
                 if page is not None and page.cancel_requested:
