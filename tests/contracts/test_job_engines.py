@@ -14,6 +14,7 @@ import weft
 from weft import jobs
 from weft.jobs import declaring, stores
 from weft.jobs.lifecycle import State
+from weft.jobs.moving import move
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "jobs")]
@@ -288,3 +289,48 @@ def test_a_job_that_kills_its_worker_is_given_up(engine, place, tmp_path):
             handle.result(60)
         assert second.poll() is None
     assert path.read_text().count("poison") == 3
+
+
+# -- from one engine to another
+
+
+def test_what_waits_can_be_moved_to_any_engine(engine, tmp_path):
+    """From a file: jobs keep their ids, arguments and delays; those that wait for others, or are waited for, stay."""
+    source = stores.open_store(f"sqlite:{tmp_path / 'before.db'}")
+    plain, later = chores.note.entry(b'{"word":"a"}'), chores.note.using(delay=2.0).entry(b'{"word":"b"}')
+    first = chores.note.entry(b'{"word":"first"}')
+    source.enqueue([plain, later, first, chores.note.entry(b'{"word":"second"}')._replace(after=(first.uid,))]).wait()
+    assert sum(move(source, engine)) == 2
+    assert {record.arguments for record in source.records()} == {'{"word":"first"}', '{"word":"second"}'}
+    assert engine.record(later.uid).state is State.SCHEDULED
+    worker = jobs.Worker().start()
+    assert jobs.handle(plain.uid).result(SOON) == "a"
+    assert jobs.handle(later.uid).result(SOON) == "b"
+    worker.stop()
+    source.close()
+
+
+def test_a_move_that_was_cut_short_is_completed(engine, tmp_path):
+    """Whoever dies between taking jobs out and storing them elsewhere loses none: the next one finds them."""
+    source = stores.open_store(f"sqlite:{tmp_path / 'before.db'}")
+    entries = [chores.note.entry(b'{"word":"a"}') for _ in range(3)]
+    source.enqueue(entries).wait()
+    assert len(source.depart(2)) == 2  # and then it was killed
+    assert list(move(source, engine)) == [2, 1]
+    assert {engine.record(entry.uid).state for entry in entries} == {State.AVAILABLE}
+    assert source.records() == []
+    source.close()
+
+
+def test_what_the_other_engine_lacks_stays(engine, tmp_path):
+    """A job that asks for what the target cannot do is told of, and kept where it is."""
+    source = stores.open_store(f"sqlite:{tmp_path / 'before.db'}")
+    urgent = chores.note.entry(b'{"word":"a"}')._replace(priority=5)
+    source.enqueue([urgent]).wait()
+    if "priority" in engine.lacks:
+        with pytest.raises(weft.InvalidValue, match=f"{urgent.uid} .* stays in .*asks for priority"):
+            list(move(source, engine))
+        assert source.record(urgent.uid).state is State.AVAILABLE
+    else:
+        assert list(move(source, engine)) == [1]
+    source.close()

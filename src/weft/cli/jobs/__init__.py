@@ -7,6 +7,7 @@ commands:
   cancel    cancel jobs
   prune     forget finished jobs whose time is over
   stats     how many jobs stand where
+  move      have what waits go to another store
 
 Each says its options: weft jobs list --help
 """
@@ -24,6 +25,7 @@ COMMANDS = {
     "cancel": "weft.cli.jobs.cancel",
     "prune": "weft.cli.jobs.prune",
     "stats": "weft.cli.jobs.stats",
+    "move": "weft.cli.jobs.move",
 }
 """Each command and the module that has it. What the help says of them is above."""
 

@@ -3,23 +3,26 @@
 import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from weft.cli.output import say
 from weft.cli.parsing import UsageError
-from weft.errors import InvalidValue
+from weft.errors import InvalidCall, InvalidValue
 
 if TYPE_CHECKING:
     from weft.jobs.engine import Engine
     from weft.jobs.lifecycle import State
     from weft.jobs.records import Record
 
-__all__ = ["add_store", "change", "document", "open_named", "state_of"]
+__all__ = ["add_store", "change", "document", "open_named", "opened", "state_of"]
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Declare `--store`."""
-    parser.add_argument("--store", metavar="URL", help="sqlite:jobs.db (WEFT_JOBS in the environment)")
+    parser.add_argument(
+        "--store", metavar="URL", help="sqlite:jobs.db, postgresql://... (else WEFT_JOBS)"
+    )
 
 
 def open_named(url: str | None) -> "Engine":
@@ -28,12 +31,28 @@ def open_named(url: str | None) -> "Engine":
     Raises:
         UsageError: it names none, or one that cannot be used.
     """
-    from weft.jobs.errors import StoreError  # noqa: PLC0415 - help and mistakes need not wait for it
-    from weft.jobs.stores import store, use  # noqa: PLC0415
+    from weft.jobs.stores import store, use  # noqa: PLC0415 - help and mistakes need not wait for it
+
+    return _told(store if url is None else partial(use, url))
+
+
+def opened(url: str) -> "Engine":
+    """The store of this URL, beside that of this process.
+
+    Raises:
+        UsageError: it names none, or one that cannot be used.
+    """
+    from weft.jobs.stores import open_store  # noqa: PLC0415 - as above
+
+    return _told(partial(open_store, url))
+
+
+def _told(open_it: "Callable[[], Engine]") -> "Engine":
+    from weft.jobs.errors import StoreError  # noqa: PLC0415 - as above
 
     try:
-        return store() if url is None else use(url)
-    except (InvalidValue, StoreError) as error:
+        return open_it()
+    except (InvalidCall, InvalidValue, StoreError, ImportError) as error:
         raise UsageError(str(error)) from error
 
 
