@@ -227,7 +227,7 @@ def test_what_an_engine_lacks_is_refused_when_a_job_is_declared(engine):
         except weft.InvalidCall as error:
             refused.add(name)
             told.append(f"asks for {name}=" in str(error) and engine.name in str(error))
-    assert refused == engine.lacks.keys() - {"move"}
+    assert refused == engine.lacks.keys() - {"limit", "move"}
     assert all(told)
 
 

@@ -123,7 +123,7 @@ def test_a_file_of_a_newer_weft_is_refused(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(jobs.StoreError, match="schema 99, and this weft knows 2 at most"):
+    with pytest.raises(jobs.StoreError, match="schema 99, and this weft knows 3 at most"):
         stores.open_store(f"sqlite:{path}")
 
 

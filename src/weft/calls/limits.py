@@ -46,6 +46,16 @@ class Limit:
         self._rate = rate
 
     @property
+    def size(self) -> int:
+        """How many may be inside."""
+        return self._bulkhead.size
+
+    @property
+    def rate(self) -> Rate | None:
+        """How many may start in a time. Its numbers are for reading; it is used through the limit."""
+        return self._rate
+
+    @property
     def name(self) -> str:
         """What refusals and statistics call it."""
         return self._bulkhead.name
@@ -164,6 +174,10 @@ class Limits:
             known = ", ".join(sorted(self._named)) or "none"
             raise InvalidCall(f"no limit is called {name!r} (known: {known}): write weft.limit({name!r}, 10) first")
         return found
+
+    def find(self, name: str) -> Limit | None:
+        """The limit of that name, if somebody has defined it."""
+        return self._named.get(name)
 
     def host(self, host: str) -> Limit:
         """The limit of a `host:port`, made with the default size when it is first asked for."""

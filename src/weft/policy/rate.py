@@ -19,6 +19,10 @@ class Rate:
         calls: how many in each period, more than 0.
         per: the period in seconds, more than 0.
         burst: how many may start together after a rest, at least 1 (default: 1, evenly spaced).
+
+    Attributes:
+        interval: seconds between two calls.
+        tolerance: seconds that a call may come before its time, for the burst.
     """
 
     def __init__(self, calls: float, per: float = 1.0, burst: int = 1) -> None:
@@ -27,7 +31,7 @@ class Rate:
         if burst < 1:
             raise InvalidValue(f"a burst of {burst} lets nothing through: write burst=1 or more")
         self.interval = per / calls
-        self._tolerance = self.interval * (burst - 1)
+        self.tolerance = self.interval * (burst - 1)
         self._due = -math.inf
 
     def reserve(self, now: float, patience: float = math.inf) -> Verdict:
@@ -36,7 +40,7 @@ class Rate:
         A Stop books nothing.
         """
         due = max(self._due, now)
-        wait = due - self._tolerance - now
+        wait = due - self.tolerance - now
         if wait > patience:
             return Stop(Overloaded(f"the rate limit's next slot is {wait:.3g} s away", retry_after=wait))
         self._due = due + self.interval

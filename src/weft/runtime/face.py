@@ -207,7 +207,8 @@ def limit(name: str, size: int, *, waiting: int | None = None, rate: Rate | None
     """Define a limit that all requests of the process share, or replace the one of that name.
 
     Args:
-        name: any name, to be given as `limit=` of a call; `"host:example.org:443"` sets the limit of that host.
+        name: any name, to be given as `limit=` of a call; `"host:example.org:443"` sets the limit of that host,
+            `"queue:mail"` that of a queue of jobs, for all its workers together.
         size: calls inside at once, at least 1.
         waiting: calls that may wait for a place (None: as configured); one more is refused.
         rate: a `weft.Rate` to keep as well.

@@ -20,9 +20,7 @@ __all__ = ["add_store", "change", "document", "open_named", "opened", "state_of"
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Declare `--store`."""
-    parser.add_argument(
-        "--store", metavar="URL", help="sqlite:jobs.db, postgresql://... (else WEFT_JOBS)"
-    )
+    parser.add_argument("--store", metavar="URL", help="sqlite:jobs.db, postgresql://... (else WEFT_JOBS)")
 
 
 def open_named(url: str | None) -> "Engine":

@@ -56,6 +56,7 @@ class CeleryEngine:
         "idempotency_key": f"a broker cannot see what waits in it: {_INSTEAD}",
         "after": f"a broker cannot hold a job back: enqueue the next one at the end of the first, or {_INSTEAD}",
         "cron": f"declare it in Celery's beat, or {_INSTEAD}",
+        "limit": f"a broker counts for each worker alone: start few workers with few slots, or {_INSTEAD}",
         "move": "nobody can look into a broker's queue: let its workers drain it",
     }
 

@@ -15,6 +15,7 @@ from celery.exceptions import Reject
 from celery.worker import state as celery_state
 
 from weft.clock import now, wall
+from weft.errors import InvalidCall
 from weft.jobs.celery.engine import TASK, CeleryEngine
 from weft.jobs.celery.page import Arrival, Page, arrival, begun, claim_of, settled
 from weft.jobs.codec import decode_json
@@ -22,6 +23,7 @@ from weft.jobs.crew import Crew
 from weft.jobs.lifecycle import Step
 from weft.jobs.records import Claim, Entry, Settlement
 from weft.jobs.settling import after_crash
+from weft.runtime.process import runtime
 
 __all__ = ["CeleryWorker"]
 
@@ -38,11 +40,17 @@ class CeleryWorker:
         queues: queue -> jobs that run at once.
         grace: seconds that jobs under way have when it is stopped; then they go back to the broker.
 
+    Raises:
+        InvalidCall: one of the queues has a limit.
+
     Attributes:
         name: as whose owner it stands in the pages.
     """
 
     def __init__(self, engine: CeleryEngine, queues: Mapping[str, int], grace: float) -> None:
+        limited = [queue for queue in queues if runtime().limits.find(f"queue:{queue}") is not None]
+        if limited:
+            raise InvalidCall(f"limit queue:{limited[0]} cannot be kept by {engine.name}: {engine.lacks['limit']}")
         self._engine = engine
         self._book = engine.book
         self._grace = grace

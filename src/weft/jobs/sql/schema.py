@@ -63,7 +63,15 @@ CREATE TABLE departure (
 """
 # What has left for another store, and may not have arrived there.
 
-_MIGRATIONS = (_FIRST, _DEPARTURES)
+_RATES = """
+CREATE TABLE rate (
+    queue TEXT PRIMARY KEY,
+    due REAL NOT NULL
+);
+"""
+# When the next job of a queue may start, of those that a rate spaces out.
+
+_MIGRATIONS = (_FIRST, _DEPARTURES, _RATES)
 VERSION = len(_MIGRATIONS)
 """What a store says of itself that is up to date."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from weft.jobs.lifecycle import STEPS, State, Step, numbers
 from weft.jobs.records import KEPT, Claim, Entry, Progress, Settlement
 from weft.jobs.settling import after_crash
+from weft.jobs.sql.bounds import Bound, note_starts, startable
 from weft.jobs.sql.database import Connection
 from weft.jobs.sql.dependencies import ended
 from weft.jobs.sql.entering import enter
@@ -68,6 +69,7 @@ class Turn:
         ticks: times that schedules have come to, and the jobs to store for them.
         held: after a turn of which nobody knows whether it was written, the jobs that it holds: what else is its own
             goes to other workers.
+        bounds: queue -> what its limit allows all workers together.
     """
 
     owner: str
@@ -78,6 +80,7 @@ class Turn:
     fallen: Sequence[Fallen] = ()
     ticks: Sequence[tuple[float, Entry]] = ()
     held: frozenset[int] | None = None
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -87,7 +90,7 @@ class Report:
     Attributes:
         claims: jobs that are its own now, the most urgent first.
         cancelled: ids and attempts of those of its jobs that somebody wants cancelled.
-        next_due: when the next job falls due, of those that are for later.
+        next_due: when the next job falls due, of those that are for later, or that a rate holds back.
     """
 
     claims: list[Claim] = field(default_factory=list)
@@ -107,14 +110,31 @@ def take_turn(connection: Connection, turn: Turn) -> Report:
         _tick(connection, due, entry)
     connection.execute(_FALL_DUE, (turn.now,))
     report = Report()
-    for queue, room in turn.room.items():
-        if room > 0:
-            rows = connection.execute(_CLAIM, (turn.owner, turn.now, queue, room)).fetchall()
-            rows.sort(key=lambda row: (-row[-1], row[0]))  # RETURNING promises no order
-            report.claims.extend(Claim(*row[:-1]) for row in rows)
-    report.cancelled = connection.execute(_CANCELLED, (turn.owner,)).fetchall()
     report.next_due = connection.execute(_NEXT_DUE).fetchone()[0]
+    for queue, room in turn.room.items():
+        if queue in turn.bounds:
+            _claim_bounded(connection, turn, queue, room, report)
+        else:
+            report.claims += _claim(connection, turn, queue, room)
+    report.cancelled = connection.execute(_CANCELLED, (turn.owner,)).fetchall()
     return report
+
+
+def _claim(connection: Connection, turn: Turn, queue: str, room: int) -> list[Claim]:
+    if room <= 0:
+        return []
+    rows = connection.execute(_CLAIM, (turn.owner, turn.now, queue, room)).fetchall()
+    rows.sort(key=lambda row: (-row[-1], row[0]))  # RETURNING promises no order
+    return [Claim(*row[:-1]) for row in rows]
+
+
+def _claim_bounded(connection: Connection, turn: Turn, queue: str, room: int, report: Report) -> None:
+    bound = turn.bounds[queue]
+    claims = _claim(connection, turn, queue, min(room, startable(connection, queue, bound, turn.now)))
+    again = note_starts(connection, queue, bound, turn.now, len(claims))
+    report.claims += claims
+    if len(claims) < room and again > turn.now:
+        report.next_due = again if report.next_due is None else min(report.next_due, again)
 
 
 def _settle(connection: Connection, settled: Sequence[Settlement], turn: Turn) -> None:

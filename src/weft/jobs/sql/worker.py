@@ -3,17 +3,19 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from weft.clock import now, wall
 from weft.jobs.crew import HOARDING, Crew
 from weft.jobs.declaring import known
 from weft.jobs.errors import StoreError
+from weft.jobs.sql.bounds import Bound, bound_of
 from weft.jobs.sql.database import Desk
 from weft.jobs.sql.database import Fallen as FallenOwner
 from weft.jobs.sql.store import Store
 from weft.jobs.sql.ticking import Ticking
 from weft.jobs.sql.turn import Fallen, Report, Turn
+from weft.runtime.process import runtime
 
 __all__ = ["StoreWorker"]
 
@@ -110,7 +112,8 @@ class StoreWorker:
                 self._swept = now()
                 fallen = self._store.fallen(desk)
             gone = [Fallen(each.name, each.begun) for each in fallen]
-            report = self._store.turn(Turn(desk.owner.name, time_now, room, settled, progress, gone, ticks, held))
+            turn = Turn(desk.owner.name, time_now, room, settled, progress, gone, ticks, held, _bounds(room))
+            report = self._store.turn(turn)
         except Exception:
             log.exception("the job store could not be written; trying again")
             crew.remember(settled, progress)
@@ -140,3 +143,9 @@ class StoreWorker:
                 return False
             time.sleep(_HURT)
         return True
+
+
+def _bounds(queues: Iterable[str]) -> dict[str, Bound]:
+    limits = runtime().limits
+    found = {queue: limits.find(f"queue:{queue}") for queue in queues}
+    return {queue: bound_of(limit) for queue, limit in found.items() if limit is not None}
