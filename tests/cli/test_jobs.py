@@ -90,6 +90,21 @@ def test_a_signal_stops_it_and_jobs_go_back(shop, tmp_path, number):
     assert (str(handle.status()), handle.record().attempt) == ("available", 0)
 
 
+def test_a_worker_starts_again_when_a_file_changes(shop, tmp_path):
+    """`--reload`: the jobs after a change are run by the new code, and Ctrl-C ends both processes."""
+    command = [sys.executable, "-m", "weft.cli", "worker", "shop", "--reload"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("weft worker: default=10, other=10 from")
+        assert shop.greet.enqueue("a").result(20) == "hello a"
+        Path("shop.py").write_text(DECLARED.replace("hello", "welcome"))
+        assert process.stderr.readline() == "weft worker: shop.py changed, starting again\n"
+        while not process.stderr.readline().startswith("weft worker: default=10"):
+            pass
+        assert shop.greet.enqueue("b").result(20) == "welcome b"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

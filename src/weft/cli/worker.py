@@ -4,6 +4,7 @@ for example:
   weft worker shop                               all queues that shop declares, 10 jobs of each at once
   weft worker shop:app --queues mail=10,images=2
   weft worker shop --until-empty                 end when nothing is left to do
+  weft worker shop --reload                      while you write it
 
 SIGTERM and Ctrl-C: take no more; jobs under way have their grace, then other workers take over. A second one ends it
 at once.
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 from weft.cli.jobs.common import add_store, open_named
 from weft.cli.output import say
 from weft.cli.parsing import UsageError
+from weft.cli.reloading import run_reloading
 from weft.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -43,11 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queues", help="what to serve, and how many at once: images=2,mail=10 (all, 10 of each)")
     add_store(parser)
     parser.add_argument("--grace", type=float, default=10.0, metavar="S", help="seconds for jobs under way (10)")
+    parser.add_argument("--reload", action="store_true", help="start again when a Python file here changes")
     parser.add_argument("--until-empty", action="store_true", help="end when no job is left that could run now")
 
 
 def run(args: argparse.Namespace) -> int:
     """Work until a signal comes, or nothing is left."""
+    if args.reload:
+        return run_reloading("worker", _without_reload(args))
     from weft.jobs.serving import Worker, parse_queues  # noqa: PLC0415 - help and mistakes need not wait for it
 
     declared = _queues_of(args.module)
@@ -68,6 +73,13 @@ def run(args: argparse.Namespace) -> int:
         worker.run()
     store.close()
     return 0
+
+
+def _without_reload(args: argparse.Namespace) -> list[str]:
+    if args.until_empty:
+        raise UsageError("worker: --reload runs until it is stopped: leave out --until-empty")
+    given = {"--queues": args.queues, "--store": args.store, "--grace": str(args.grace)}
+    return [args.module, *(word for name, value in given.items() if value is not None for word in (name, value))]
 
 
 def _queues_of(words: str) -> dict[str, int]:
