@@ -334,3 +334,19 @@ def test_what_the_other_engine_lacks_stays(engine, tmp_path):
     else:
         assert list(move(source, engine)) == [1]
     source.close()
+
+
+def test_the_page_says_what_each_engine_lacks(engine):
+    """The table of docs/how-to/job-engines.md has a "no" where this engine refuses, and nowhere else."""
+    page = (HERE.parents[1] / "docs" / "how-to" / "job-engines.md").read_text("utf-8")
+    table = page.split("## What each can do")[1].split("##")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
+    kinds = {"celery": "Celery", "postgresql": "PostgreSQL"}
+    column = rows[0].index(next((kinds[each] for each in kinds if engine.name.startswith(each)), "SQLite, memory"))
+    words = {"limit of a queue": ["limit"], "`weft jobs move` away from it": ["move"]}
+    refused = set()
+    for row in rows[2:]:
+        names = words.get(row[0]) or [name.strip(" `") for name in row[0].split(",")]
+        if row[column] == "no" and row[0] != "several machines":
+            refused |= set(names)
+    assert refused == set(engine.lacks)
