@@ -8,7 +8,7 @@ app = Weft(app, deadline=10.0)                # any ASGI app
 ```
 """
 
-from collections.abc import Awaitable, MutableMapping
+from collections.abc import Awaitable, Iterable, MutableMapping
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeAlias
@@ -23,9 +23,12 @@ from weft.http.pool import aclose
 from weft.logs.access import Format
 from weft.scopes.core import Core
 
-__all__ = ["AccessLog", "Weft", "weft_deadline"]
+__all__ = ["BEFORE_ANSWER", "AccessLog", "Weft", "weft_deadline"]
 
 Connection: TypeAlias = tuple[MutableMapping[str, Any], Receive, Send]
+
+BEFORE_ANSWER = "weft.before_answer"
+"""In the connection's scope, by this name, a list of what has to be awaited before the answer begins."""
 
 _CLIENT_GONE = 499  # as nginx logs it
 _BODIES = {"http.response.body", "http.response.pathsend"}  # the latter is a whole file
@@ -147,11 +150,18 @@ class _Exchange(HostedScope):
 
     def send(self, message: Message) -> Awaitable[None]:
         """The server's `send`; with the last byte the deadline is lifted."""
+        if BEFORE_ANSWER in self._scope:
+            return self._send_after(self._scope.pop(BEFORE_ANSWER), message)
         self.answered = True
         if message["type"] in _BODIES and not message.get("more_body", False):
             self._complete = True
             self.lift()
         return self._send(message)
+
+    async def _send_after(self, awaited: Iterable[Awaitable[object]], message: Message) -> None:
+        for each in awaited:
+            await each
+        await self.send(message)
 
     def close(self) -> None:
         """Listen no longer."""
