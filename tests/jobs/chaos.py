@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -120,11 +120,8 @@ class Chaos:
             self.filler.unlink()
         else:
             free = os.statvfs(self.disk)
-            with self.filler.open("wb") as file:
-                try:
-                    file.write(bytes(free.f_bavail * free.f_frsize))
-                except OSError:
-                    pass
+            with self.filler.open("wb") as file, suppress(OSError):
+                file.write(bytes(free.f_bavail * free.f_frsize))
 
     def run(self, seconds):
         for kind, count in ACTORS.items():
@@ -202,9 +199,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         faults, figures = chaos(Path(folder), options.seconds, options.seed)
-    print(json.dumps({**figures, "faults": len(faults)}))
-    for fault in faults[:20]:
-        print(fault)
+    sys.stdout.write("\n".join([json.dumps({**figures, "faults": len(faults)}), *faults[:20], ""]))
     return bool(faults)
 
 

@@ -15,11 +15,8 @@ exit status: 0 stopped, or nothing left to do, 2 wrong usage
 import argparse
 import logging
 import os
-import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -54,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.reload:
         return run_reloading("worker", _without_reload(args))
     from weft.jobs.serving import Worker, parse_queues  # noqa: PLC0415 - help and mistakes need not wait for it
+    from weft.jobs.signals import stopped_by_signals  # noqa: PLC0415
 
     declared = _queues_of(args.module)
     store = open_named(args.store)
@@ -67,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     worker = Worker(queues, store=store, grace=args.grace)
     served = ", ".join(f"{queue}={size}" for queue, size in queues.items())
     say(f"weft worker: {served} from {store.name}. Press Ctrl-C to stop.")
-    with _stopped_by_signals(worker):
+    with stopped_by_signals(worker, lambda: say("weft worker: stopping; again to stop at once")):
         if args.until_empty:
             threading.Thread(target=_stop_when_empty, args=(worker, store, set(queues)), daemon=True).start()
         worker.run()
@@ -96,21 +94,6 @@ def _queues_of(words: str) -> dict[str, int]:
     if attribute and not hasattr(module, attribute):
         raise UsageError(f"worker: {name} has no {attribute!r}")
     return dict.fromkeys(sorted({job.options.queue for job in known().values()}), _AT_ONCE)
-
-
-@contextmanager
-def _stopped_by_signals(worker: "Worker") -> Iterator[None]:
-    def stop(number: int, _frame: object) -> None:
-        say("weft worker: stopping; again to stop at once")
-        signal.signal(number, lambda *_: worker.ask_to_stop(grace=0))
-        worker.ask_to_stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _stop_when_empty(worker: "Worker", store: "Engine", queues: set[str]) -> None:

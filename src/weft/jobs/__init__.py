@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from weft.jobs.errors import JobFailed as JobFailed
     from weft.jobs.errors import JobNotFound as JobNotFound
     from weft.jobs.errors import NotSerializable as NotSerializable
+    from weft.jobs.errors import OutboxMissing as OutboxMissing
     from weft.jobs.errors import ResultTimeout as ResultTimeout
     from weft.jobs.errors import Snooze as Snooze
     from weft.jobs.errors import StoreError as StoreError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from weft.jobs.handles import Handle as Handle
     from weft.jobs.lifecycle import ImpossibleStep as ImpossibleStep
     from weft.jobs.lifecycle import State as State
+    from weft.jobs.outbox.relays import relay as relay
+    from weft.jobs.outbox.sqlalchemy import outbox_table as outbox_table
     from weft.jobs.records import Record as Record
     from weft.jobs.serving import Worker as Worker
     from weft.jobs.stores import use as use
@@ -47,7 +50,8 @@ _HOME = {
     "declaring", "JobCancelled": "errors", "JobFailed": "errors", "JobNotFound": "errors", "NotSerializable":
     "errors", "Record": "records", "ResultTimeout": "errors", "Snooze": "errors", "State": "lifecycle",
     "StoreError": "errors", "UnknownTask": "errors", "UnsuitablePlace": "errors", "Worker": "serving", "current":
-    "context", "embedded": "face", "handle": "face", "job": "declaring", "use": "stores",
+    "context", "embedded": "face", "handle": "face", "job": "declaring", "use": "stores", "OutboxMissing": "errors",
+    "outbox_table": "outbox.sqlalchemy", "relay": "outbox.relays",
 }  # fmt: skip
 
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from importlib import import_module
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from weft.calls.call import Place
 from weft.clock import wall
@@ -22,6 +22,9 @@ from weft.jobs.identity import new_uid
 from weft.jobs.options import Options
 from weft.jobs.records import Claim, Entry
 from weft.jobs.stores import chosen, on_change, store
+
+if TYPE_CHECKING:
+    from weft.jobs.outbox.putting import Transaction
 
 __all__ = ["Job", "find", "job", "known"]
 
@@ -93,6 +96,44 @@ class Job(Generic[P, T]):
         Raises: as `enqueue` does.
         """
         return self._store([self.signature.encode(args, {}) for args in calls])
+
+    def enqueue_in(self, transaction: "Transaction", /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+        """Enqueue in the application's own transaction: the job exists if, and only if, that is committed.
+
+        `compress.enqueue_in(session, upload)` with SQLAlchemy's `Session` or `Connection`;
+        `await compress.enqueue_in(session, upload)` with those of async code, where not awaiting it enqueues nothing;
+        `compress.enqueue_in("default", upload)` in Django: the database's name.
+
+        Raises:
+            TypeError, NotSerializable: as `enqueue` does.
+            InvalidCall: it is no transaction that we know, or Django's application is not installed.
+            InvalidValue: the database is in memory, where no relay sees it.
+            OutboxMissing: the database has no table `weft_outbox`.
+        """
+        return self._put(transaction, [self.signature.encode(args, kwargs)])[0]
+
+    def enqueue_many_in(self, transaction: "Transaction", /, calls: Iterable[tuple[Any, ...]]) -> list[Handle[T]]:
+        """The same for many calls, each given by its arguments. In async code inside `await session.run_sync(...)`.
+
+        Raises: as `enqueue_in` does.
+        """
+        return self._put(transaction, [self.signature.encode(args, {}) for args in calls])
+
+    def _put(self, transaction: "Transaction", calls: list[bytes]) -> list[Handle[T]]:
+        from weft.jobs.outbox.handles import OutboxHandle  # noqa: PLC0415 - for those who have an outbox
+        from weft.jobs.outbox.putting import put  # noqa: PLC0415
+
+        entries = [self.entry(arguments) for arguments in calls]
+        if not entries:
+            return []
+        putting = put(transaction, entries)
+        if putting is not None and len(entries) > 1:
+            putting.close()
+            raise InvalidCall(
+                "many jobs cannot be awaited one by one: write "
+                "await session.run_sync(lambda session: compress.enqueue_many_in(session, calls))"
+            )
+        return [OutboxHandle(entry.uid, self.signature.result_type, putting) for entry in entries]
 
     def _store(self, calls: list[bytes]) -> list[Handle[T]]:
         entries = [self.entry(arguments) for arguments in calls]

@@ -3,8 +3,8 @@
 from weft.errors import InvalidCall, InvalidValue, WeftError
 
 __all__ = [
-    "Discard", "JobCancelled", "JobFailed", "JobNotFound", "NotSerializable", "ResultTimeout", "Snooze", "StoreError",
-    "UnknownTask", "UnsuitablePlace",
+    "Discard", "JobCancelled", "JobFailed", "JobNotFound", "NotSerializable", "OutboxMissing", "ResultTimeout",
+    "Snooze", "StoreError", "UnknownTask", "UnsuitablePlace",
 ]  # fmt: skip
 
 
@@ -34,6 +34,10 @@ class ResultTimeout(WeftError, TimeoutError):
 
 class StoreError(WeftError, OSError):
     """The store could not be written or read: the disk is full, the file is damaged, or a newer weft has written it."""
+
+
+class OutboxMissing(WeftError, LookupError):
+    """The database has no table `weft_outbox`. The message says how it is created."""
 
 
 class UnsuitablePlace(InvalidValue):

@@ -95,7 +95,7 @@ class Handle(Generic[T]):
         if running_loop() is not None:
             raise WouldBlock("handle.result() would block the event loop: write `await handle.wait(timeout=...)`")
         for pause in _pauses(timeout):
-            if (found := self.record()).state in FINAL:
+            if (found := self._look()) is not None:
                 return self._value_of(found)
             time.sleep(pause)
         raise self._late(timeout)
@@ -103,10 +103,15 @@ class Handle(Generic[T]):
     async def wait(self, timeout: float | None = None) -> T:  # noqa: ASYNC109 - the caller's own, as in `result`
         """Wait for it in async code; as `result` does."""
         for pause in _pauses(timeout):
-            if (found := self.record()).state in FINAL:
+            if (found := self._look()) is not None:
                 return self._value_of(found)
             await asyncio.sleep(pause)
         raise self._late(timeout)
+
+    def _look(self) -> Record | None:
+        """Its record, if it has ended."""
+        found = self.record()
+        return found if found.state in FINAL else None
 
     def _value_of(self, record: Record) -> T:
         if record.state is State.COMPLETED:

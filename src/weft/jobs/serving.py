@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from weft.errors import InvalidCall, InvalidValue
 from weft.jobs.engine import Engine, Serving
+from weft.jobs.outbox.relays import start_all as start_relays
 from weft.jobs.sql.store import Store
 from weft.jobs.sql.worker import StoreWorker
 from weft.jobs.stores import store as store_here
@@ -55,6 +56,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until it is told to stop."""
+        start_relays()
         self._serving.run()
 
 

@@ -43,7 +43,8 @@ def _enter_once(connection: Connection, entry: Entry) -> str:
         found = connection.execute(_SAME_KEY, (entry.unique_key, entry.created_at - entry.unique_for)).fetchone()
     if found is not None:
         return str(found[0])
-    connection.execute(_INSERT, _row(entry))
+    if not connection.execute(_INSERT, _row(entry)).rowcount:
+        return entry.uid  # it is there already
     for needed, state in hold_back(connection, entry.uid, entry.after):
         over(connection, needed, state, entry.created_at)
     return entry.uid
