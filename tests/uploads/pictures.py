@@ -105,7 +105,11 @@ def png_claiming(path, width, height):
     rows = b"".join(packed.compress(row) for _ in range(height)) + packed.flush()
     with path.open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        for name, data in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b"")):
+        for name, data in (
+            (b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)),
+            (b"IDAT", rows),
+            (b"IEND", b""),
+        ):
             file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
     return path
 

@@ -34,7 +34,8 @@ class VipsEngine:
         self, source: Path, seen: Inspection, pictures: Sequence[Picture], *, metadata: bool, animated: bool
     ) -> None:
         """See `Engine`."""
-        options = "[n=-1]" if animated else ""
+        # Among the loader's options: `thumbnail_source` has a `fail_on` of its own, and does not heed it (8.18).
+        options = "[fail_on=error,n=-1]" if animated else "[fail_on=error]"
         try:
             header = pyvips.Image.new_from_source(_opened(source), options)
             page = _page_height(header)
@@ -61,7 +62,6 @@ def _decode(source: Path, first: Fitted, options: str) -> Any:
         height=first.height,
         size="force",
         export_profile="srgb",
-        fail_on="error",
         option_string=options,
     )
     if image.format != "uchar" or image.interpretation not in {"srgb", "b-w"}:
