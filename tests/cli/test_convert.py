@@ -139,7 +139,7 @@ def test_a_terminal_sees_a_bar(photos):
 def test_ctrl_c_leaves_nothing_half_done(tmp_path):
     """Status 130 and what is done so far; no half file, no working folder."""
     photo = tmp_path / "big.png"
-    Image.effect_noise((6000, 4000), 50).save(photo, compress_level=1)
+    Image.effect_noise((2400, 1800), 50).save(photo, compress_level=1)
     names = [tmp_path / f"{number}.png" for number in range(12)]
     for name in names:
         name.hardlink_to(photo)

@@ -103,7 +103,7 @@ def _appear(made: Path, target: Path, *, overwrite: bool) -> None:
     # Under another name in the same folder first: what is seen under its own name is whole.
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        shutil.copyfile(made, part)
+        shutil.move(made, part)  # copied, where it is another disk
         if overwrite:
             part.replace(target)
         else:
