@@ -546,3 +546,37 @@ def _until(holds):
     while not holds():
         assert time.monotonic() < end
         threading.Event().wait(0.005)
+
+
+def test_a_missing_library_is_told(storage, picture, monkeypatch):
+    """Without libvips and Pillow the error says what to install."""
+    from weft.uploads.images import engine
+
+    engine._pillow.cache_clear()
+    monkeypatch.setattr(engine, "_has", lambda module: False)
+    with pytest.raises(ImportError, match=r"pip install 'weft\[images\]'"):
+        convert(picture, Image())
+    engine._pillow.cache_clear()
+
+
+def test_what_is_kept_for_nobody_is_taken_back(tmp_path, picture):
+    """A storage that is slower than the request's deadline has nothing of it in the end."""
+    stored, taken_back = threading.Event(), threading.Event()
+
+    class Slow(Folder):
+        def put(self, source, key):
+            super().put(source, key)
+            stored.set()
+            assert recipes.gate.wait(20)
+
+        def delete(self, key):
+            super().delete(key)
+            taken_back.set()
+
+    slow = Slow(tmp_path / "kept")
+    with pytest.raises(DeadlineExceeded), weft.scope(deadline=1.0):
+        convert(picture, Image(), storage=slow)
+    assert stored.is_set()
+    recipes.gate.set()
+    assert taken_back.wait(10)
+    assert not list(slow.path.iterdir())
