@@ -580,3 +580,10 @@ def test_what_is_kept_for_nobody_is_taken_back(tmp_path, picture):
     recipes.gate.set()
     assert taken_back.wait(10)
     assert not list(slow.path.iterdir())
+
+
+def test_processes_are_replaced_in_the_end(storage, picture, monkeypatch):
+    """After so many conversions a process makes way for a new one: libraries grow."""
+    monkeypatch.setattr(places, "_CALLS_PER_PROCESS", 1)
+    pids = {(storage.path / convert(picture, Apart("pid")).key).read_text() for _ in range(3)}
+    assert len(pids) == 3
