@@ -35,7 +35,7 @@ def test_version():
     ("words", "said"),
     [
         (["chekc"], "weft: there is no command 'chekc': did you mean 'weft check'?\n"),
-        (["quux"], "weft: there is no command 'quux': choose from check, doctor, worker, jobs, logs, demo\n"),
+        (["quux"], "weft: there is no command 'quux': choose from check, convert, doctor, worker, jobs, logs, demo\n"),
         (["example.org"], "weft: there is no command 'example.org': to check a site, write weft check example.org\n"),
         (["check", "--limt", "3", "a.example"], "weft: check: unrecognized arguments: --limt; did you mean --limit?\n"),
         (["doctor", "--xyz"], "weft: doctor: unrecognized arguments: --xyz; see 'weft doctor --help'\n"),

@@ -254,9 +254,7 @@ os._exit(9)
 
 
 @pytest.mark.parametrize(("moment", "orders"), [("before", 0), ("after", 1)])
-def test_a_process_that_dies_leaves_the_order_and_its_job_or_neither(
-    urls, engine, place, store, worker, moment, orders
-):
+def test_a_process_that_dies_leaves_the_order_and_its_job_or_neither(urls, engine, place, moment, orders):
     """Whatever the moment: a worker that looks after the database finds the job of a committed order."""
     code = KILLED.format(here=HERE, store=place, url=urls[0])
     assert subprocess.run([sys.executable, "-c", code, moment], check=False, env=os.environ).returncode == 9

@@ -28,6 +28,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "check": Command("weft.cli.check", "check many sites at once: are they up, and how fast?"),
+    "convert": Command("weft.cli.convert", "make many pictures smaller, or of another format", "images"),
     "doctor": Command("weft.cli.doctor", "show what weft sees on this machine, and what is wrong with it"),
     "worker": Command("weft.cli.worker", "run the jobs that a module declares", "jobs"),
     "jobs": Command("weft.cli.jobs", "look at stored jobs, and change what becomes of them", "jobs"),
@@ -42,6 +43,7 @@ for example:
   weft check example.org python.org             are they up, and how fast?
   weft check --file urls.txt --limit 200        as many as you like, 200 at once
   weft check - --json < urls.txt | jq .status   one line of JSON for each
+  weft convert *.jpg --width 1600 --out small   smaller pictures, upright and without GPS
   weft doctor                                   what weft sees on this machine
   weft logs tail -f app.log                     the last lines of a log, and those that come
   weft worker shop --queues mail=10             do the work that shop has put off

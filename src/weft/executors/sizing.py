@@ -14,7 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CPUs", "Quota", "process_workers", "thread_workers", "usable_cpus"]
+__all__ = [
+    "CPUs",
+    "Quota",
+    "own_groups",
+    "process_workers",
+    "read_text",
+    "thread_workers",
+    "usable_cpus",
+    "with_parents",
+]
 
 THREADS_PER_CPU = 32
 FEWEST_THREADS = 32
@@ -115,11 +124,11 @@ def parse_v1(allowed: str, period: str) -> float | None:
     return int(allowed) / int(period) if int(allowed) > 0 else None
 
 
-def own_groups(text: str) -> tuple[str | None, str | None]:
-    """The version 2 path and the version 1 path of the `cpu` controller in a `/proc/self/cgroup` file."""
+def own_groups(text: str, controller: str = "cpu") -> tuple[str | None, str | None]:
+    """The version 2 path and the version 1 path of a controller in a `/proc/self/cgroup` file."""
     lines = [line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2]  # noqa: PLR2004 - id:names:path
     paths = {name: path for _, names, path in lines for name in names.split(",")}
-    return paths.get(""), paths.get("cpu")
+    return paths.get(""), paths.get(controller)
 
 
 def _affinity() -> int:
@@ -129,18 +138,21 @@ def _affinity() -> int:
 
 
 def _quotas(root: Path) -> Iterator[Quota]:
-    v2, v1 = own_groups(_read(root / "proc/self/cgroup") or "")
+    v2, v1 = own_groups(read_text(root / "proc/self/cgroup") or "")
     for mount in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
-        for folder in _with_parents(root / mount, v2):
+        for folder in with_parents(root / mount, v2):
             yield from _quota_of(folder / "cpu.max", None)
     for mount in ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"):
-        for folder in _with_parents(root / mount, v1):
+        for folder in with_parents(root / mount, v1):
             yield from _quota_of(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")
 
 
-def _with_parents(mount: Path, path: str | None) -> Iterator[Path]:
-    # Each group up to the root, because a parent's quota binds its children. In a container the path may be the
-    # host's, of which only the mount itself is visible here: what is not there is read as no limit.
+def with_parents(mount: Path, path: str | None) -> Iterator[Path]:
+    """The folder of a group and those above it, because a parent's limit binds its children.
+
+    In a container the path may be the host's, of which only the mount itself is visible here: what is not there is to
+    be read as no limit.
+    """
     if path is None:
         return
     folder = mount / path.strip("/")
@@ -151,7 +163,7 @@ def _with_parents(mount: Path, path: str | None) -> Iterator[Path]:
 
 
 def _quota_of(file: Path, period: Path | None) -> Iterator[Quota]:
-    allowed, per = _read(file), _read(period) if period else None
+    allowed, per = read_text(file), read_text(period) if period else None
     try:
         cpus = parse_v2(allowed or "max") if period is None else parse_v1(allowed or "-1", per or "100000")
     except (ValueError, ZeroDivisionError):
@@ -160,7 +172,8 @@ def _quota_of(file: Path, period: Path | None) -> Iterator[Quota]:
         yield Quota(cpus, str(file))
 
 
-def _read(file: Path) -> str | None:
+def read_text(file: Path) -> str | None:
+    """What stands in a file of the kernel's; None: it cannot be read."""
     try:
         return file.read_text("ascii")
     except (OSError, ValueError):

@@ -18,10 +18,18 @@ if TYPE_CHECKING:
     from weft.uploads.conversions import Conversion as Conversion
     from weft.uploads.conversions import Made as Made
     from weft.uploads.conversions import Where as Where
+    from weft.uploads.converting import convert as convert
+    from weft.uploads.converting import convert_file as convert_file
     from weft.uploads.errors import StorageError as StorageError
     from weft.uploads.errors import UploadRefused as UploadRefused
+    from weft.uploads.images.recipes import Image as Image
+    from weft.uploads.images.recipes import Thumbnails as Thumbnails
+    from weft.uploads.inspecting import PROBES as PROBES
     from weft.uploads.inspection import Inspection as Inspection
     from weft.uploads.limits import Limits as Limits
+    from weft.uploads.looking import inspect as inspect
+    from weft.uploads.looking import look as look
+    from weft.uploads.places import memory_budget as memory_budget
     from weft.uploads.records import Upload as Upload
     from weft.uploads.storage import Storage as Storage
 
@@ -29,14 +37,22 @@ if TYPE_CHECKING:
 _HOME = {
     "CONVERSIONS": "conversions",
     "Conversion": "conversions",
+    "Image": "images.recipes",
     "Inspection": "inspection",
     "Limits": "limits",
     "Made": "conversions",
+    "PROBES": "inspecting",
     "Storage": "storage",
     "StorageError": "errors",
+    "Thumbnails": "images.recipes",
     "Upload": "records",
     "UploadRefused": "errors",
     "Where": "conversions",
+    "convert": "converting",
+    "convert_file": "converting",
+    "inspect": "looking",
+    "look": "looking",
+    "memory_budget": "places",
 }
 
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's

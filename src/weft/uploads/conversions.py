@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.uploads.inspection import Inspection
+from weft.uploads.limits import Limits
 
 __all__ = ["CONVERSIONS", "Conversion", "Made", "Where"]
 
@@ -50,11 +51,16 @@ class Conversion:
             process finds it. Raises `UploadRefused` where the file is to blame.
         where: where it may run.
         memory: (inspection, recipe) -> bytes that it will need at most, estimated from the header.
+        look: (path, recipe, limits) -> what the header says, if such a file is taken: `weft.uploads.look` with the
+            formats that it takes. None: any file is.
+        many: whether it makes several files, so that the result is a tuple.
     """
 
     make: Callable[[Path, Any, Path], tuple[Made, ...]]
     where: Where
     memory: Callable[[Inspection, Any], int]
+    look: Callable[[Path, Any, Limits], Inspection] | None = None
+    many: bool = False
 
 
 CONVERSIONS: dict[type, Conversion] = {}

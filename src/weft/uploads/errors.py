@@ -1,5 +1,8 @@
 """What can go wrong with an upload, as answers that a web application can give."""
 
+from collections.abc import Callable
+from functools import partial
+
 from weft.errors import WeftError
 
 __all__ = ["StorageError", "UploadRefused"]
@@ -20,6 +23,11 @@ class UploadRefused(WeftError, ValueError):
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Callable[..., "UploadRefused"], tuple[object, ...]]:
+        """Conversions in other processes refuse files, too."""
+        make = partial(type(self), retry_after=self.retry_after)
+        return make, (self.status, self.reason, *self.args)
 
 
 class StorageError(WeftError, OSError):
