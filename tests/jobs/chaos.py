@@ -19,8 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
-MEGABYTE = 1 << 20
-SIZE = 48  # megabytes of the disk
+SIZE = 32  # megabytes of the disk, and two for each second: it is to be full when it is filled, and not before
 ACTORS = {"producer": 3, "worker": 2}
 SLOTS = 4
 HELD = SLOTS + 500  # jobs that a worker may have taken, and done, before it can write that down
@@ -69,13 +68,15 @@ if __name__ == "__main__":
 
 
 @contextmanager
-def small_disk(folder):
+def small_disk(folder, seconds):
     """A file system of its own in this folder. Needs root.
 
     Raises:
         PermissionError: none may be mounted here.
     """
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "tmpfs", folder], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE + int(2 * seconds)}m", "tmpfs", folder], check=False
+    ).returncode:
         raise PermissionError("no file system may be mounted here")
     try:
         yield
@@ -186,7 +187,7 @@ def chaos(folder, seconds, seed):
     """Do it; what it came to, and what was wrong."""
     made = Chaos(folder, seed)
     made.disk.mkdir()
-    with small_disk(made.disk):
+    with small_disk(made.disk, seconds):
         made.run(seconds)
         made.settle(30 + seconds)
         return made.faults(), made.figures

@@ -107,6 +107,7 @@ class WeftBackend(BaseTaskBackend):  # type: ignore[misc]
             "started_at": _time(record.started_at),
             "last_attempted_at": _time(record.started_at),
             "finished_at": _time(record.finished_at),
+            "worker_ids": ["weft"] * record.attempt,  # one for each attempt: Django counts them
             "errors": [] if record.error is None else [_error(record.error)],
             "_return_value": None if record.result is None else decode_json(record.result),
         }

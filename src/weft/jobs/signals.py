@@ -17,9 +17,9 @@ def stopped_by_signals(worker: Worker, say: Callable[[], object]) -> Iterator[No
     """
 
     def stop(number: int, _frame: object) -> None:
-        say()
         signal.signal(number, lambda *_: worker.ask_to_stop(grace=0))
         worker.ask_to_stop()
+        say()  # last: nobody may be there to hear it, and that is an error
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
