@@ -7,11 +7,14 @@ store N jobs each and prints what each call took, in seconds; `probe N` stores o
 import asyncio
 import json
 import os
+import signal
 import sqlite3
 import sys
 import threading
 import time
 from pathlib import Path
+
+import job_peers_more as more
 
 FOLDER = Path(os.environ.get("FOLDER", "."))
 PEER = os.environ.get("PEER", "")
@@ -27,7 +30,9 @@ def ran(n=0):
     if "LASTS" in os.environ:
         with (FOLDER / "runs").open("a") as file:
             file.write(f"{n} begun {time.time()}\n")
-        time.sleep(float(os.environ["LASTS"]))
+        if str(n) == os.environ.get("POISON"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(float(os.environ["LONGER" if str(n) == os.environ.get("LONG") else "LASTS"]))
         with (FOLDER / "runs").open("a") as file:
             file.write(f"{n} ended {time.time()}\n")
         return
@@ -192,7 +197,8 @@ class PgQueuer:
 
 KINDS = {
     "weft": Weft, "huey SQLite": Huey, "huey Redis": Huey, "raw SQLite": Raw, "Dramatiq Redis": Dramatiq,
-    "PgQueuer": PgQueuer,
+    "PgQueuer": PgQueuer, "weft PostgreSQL": more.WeftPostgreSQL, "Celery Redis": more.Celery, "RQ": more.RQ,
+    "taskiq Redis": more.Taskiq, "Procrastinate": more.Procrastinate, "DBOS SQLite": more.DBOS,
 }  # fmt: skip
 
 
@@ -242,4 +248,6 @@ def main():
 
 
 if __name__ == "__main__":
+    # By its name, too, for those that import what they run.
+    sys.modules["job_peers"] = sys.modules["__main__"]
     main()

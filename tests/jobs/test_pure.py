@@ -1,6 +1,7 @@
 """What needs no store: the lifecycle, names, options, arguments as JSON."""
 
 import datetime as dt
+import pickle
 import threading
 from dataclasses import dataclass
 from uuid import UUID
@@ -228,3 +229,9 @@ def test_bytes_and_times_are_carried():
     """JSON carries bytes (base64), times and dataclasses of them."""
     box = Box(b"\0\xff", dt.datetime(2026, 1, 2, tzinfo=dt.UTC))
     assert keep.signature.decode(keep.signature.encode((box,), {})) == ((), {"box": box})
+
+
+def test_a_job_is_found_again_by_other_processes_under_whatever_name_its_module_has_it():
+    """As a decorated function, and as one that was made a job under another name."""
+    for job in (chores.note, chores.made_of_plain):
+        assert pickle.loads(pickle.dumps(job)) is job

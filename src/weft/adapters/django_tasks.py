@@ -11,6 +11,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import django
+from django.apps import apps
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -128,7 +130,10 @@ def queues_of_tasks() -> set[str]:
     return {queue for backend in found if isinstance(backend, WeftBackend) for queue in backend.queues}
 
 
-def _run_task(alias: str, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+@job(name="weft.django_task", retries=0)
+def _run(alias: str, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if not apps.ready:  # a process of its own, for a task that may have killed its worker
+        django.setup()
     task, backend = import_string(path), task_backends[alias]
     result = backend.result_of(store().record(context.current().uid))
     object.__setattr__(result, "status", TaskResultStatus.RUNNING)
@@ -144,9 +149,6 @@ def _run_task(alias: str, path: str, args: list[Any], kwargs: dict[str, Any]) ->
         return value
     finally:
         task_finished.send(type(backend), task_result=result)
-
-
-_run = job(_run_task, name="weft.django_task", retries=0)
 
 
 def _leading(task: Any, result: Any) -> list[Any]:

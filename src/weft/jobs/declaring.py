@@ -68,8 +68,8 @@ class Job(Generic[P, T]):
     def __repr__(self) -> str:
         return f"<Job {self.name}>"
 
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
-        return _import, (self.__module__, self.__qualname__)
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str, str]]:
+        return _import, (self.__module__, self.__qualname__, self.name)
 
     def using(self, **options: Any) -> "Job[P, T]":
         """The same function with other options: `compress.using(delay=60, priority=10).enqueue(...)`.
@@ -287,11 +287,11 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _import(module: str, qualname: str) -> Any:
+def _import(module: str, qualname: str, name: str) -> "Job[Any, Any]":
     found: Any = import_module(module)
     for part in qualname.split("."):
         found = getattr(found, part)
-    return found
+    return found if isinstance(found, Job) else find(name)  # `other = weft.job(function)` is a job as well
 
 
 def run_in_process(job: "Job[Any, Any]", claim: Claim) -> bytes:
