@@ -90,7 +90,9 @@ def killed(peer):
             "running when killed": len(running),
             "lost": JOBS - len(of(events(folder), "ended")),
             "finished ones run again": len(of(after, "begun") & of(before, "ended")),
-            "seconds until all of them ran again": max(again.values()) if again.keys() >= running else PATIENCE,
+            "seconds until all of them ran again": max(again.values(), default=0.0)
+            if again.keys() >= running
+            else PATIENCE,
         }
 
 
@@ -134,12 +136,12 @@ def main():
     peers = options.only or PEERS
     report = Report(
         "jobs_kills",
-        f"A worker of 8 slots is killed (SIGKILL) in the middle of {JOBS} jobs of 50 ms, and started again at once; lost "
-        f"is what has not run {PATIENCE:g} s later, and so many seconds also mean never. A job that kills its worker each "
-        f"time beside {HARMLESS} harmless ones, with a supervisor that starts the worker again, for {PATIENCE:g} s. A "
+        f"A worker of 8 slots is killed (SIGKILL) amid {JOBS} jobs of 50 ms, and started again at once; lost "
+        f"is what has not run {PATIENCE:g} s later, and so many seconds also mean never. A job that kills its worker "
+        f"each time beside {HARMLESS} harmless ones, with a supervisor that starts the worker again, for {PATIENCE:g} s. A "
         f"worker that is stopped (SIGSTOP) for {STOPPED:g} s with a job of {LONGER:g} s under way, beside another that "
-        "lives. huey and Dramatiq have their defaults; Celery, RQ, taskiq and Procrastinate the safest settings that they "
-        "have, with 10 s of visibility or heartbeat.",
+        "lives. huey and Dramatiq have their defaults; Celery, RQ, taskiq and Procrastinate the safest settings that "
+        "they have, with 10 s of visibility or heartbeat.",
     )
     medians = {}
     for case, measure, rounds in (

@@ -38,7 +38,7 @@ from weft.scopes.scope import Scope
 from weft.scopes.task import Task
 
 if TYPE_CHECKING:
-    from weft import http, jobs, logs, uploads
+    from weft import http, jobs, logs, notify, uploads
     from weft.executors.processes import ProcessExecutor
     from weft.executors.threads import ThreadExecutor
     from weft.jobs.declaring import job
@@ -86,6 +86,7 @@ __all__ = [
     "limit",
     "logs",
     "map",
+    "notify",
     "quorum",
     "remaining",
     "run",
@@ -105,7 +106,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"http", "jobs", "logs", "uploads"}:
+    if name in {"http", "jobs", "logs", "notify", "uploads"}:
         return import_module(f"weft.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'weft' has no attribute {name!r}")

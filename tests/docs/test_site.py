@@ -55,7 +55,7 @@ def test_every_public_name_is_in_the_reference(site):
     inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
     names = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
     public = {f"weft.{name}" for name in weft.__all__}
-    assert public - names == {"weft.http", "weft.jobs", "weft.logs", "weft.uploads"}  # modules, with pages of their own
+    assert public - names == {"weft.http", "weft.jobs", "weft.logs", "weft.notify", "weft.uploads"}  # modules, with pages of their own
     assert {f"weft.logs.{name}" for name in weft.logs.__all__} <= names
 
 

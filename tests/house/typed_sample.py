@@ -70,3 +70,23 @@ async def on_a_loop(urls: Sequence[str]) -> None:
         assert_type(outcome, Outcome[str])
     assert_type(await weft.to_thread(load, 1), str)
     assert_type(await weft.gather(weft.call(load, 1), weft.call(fetch, "a")), list[Any])
+
+
+@weft.job
+def add(one: int, other: int = 1) -> int:
+    """Stand in for a job."""
+    return one + other
+
+
+@weft.job(queue="slow")
+async def fetch_later(url: str) -> bytes:
+    """Stand in for an async job."""
+    return url.encode()
+
+
+def store_jobs() -> None:
+    """Write what an application would write."""
+    assert_type(add.enqueue(1, other=2), weft.jobs.Handle[int])
+    assert_type(add.enqueue(1).result(), int)
+    assert_type(add.using(delay=1.0).enqueue(1).result(), int)
+    assert_type(fetch_later.enqueue("a").result(), bytes)

@@ -130,8 +130,7 @@ def queues_of_tasks() -> set[str]:
     return {queue for backend in found if isinstance(backend, WeftBackend) for queue in backend.queues}
 
 
-@job(name="weft.django_task", retries=0)
-def _run(alias: str, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _run_task(alias: str, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if not apps.ready:  # a process of its own, for a task that may have killed its worker
         django.setup()
     task, backend = import_string(path), task_backends[alias]
@@ -149,6 +148,9 @@ def _run(alias: str, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return value
     finally:
         task_finished.send(type(backend), task_result=result)
+
+
+_run: Any = job(_run_task, name="weft.django_task", retries=0)
 
 
 def _leading(task: Any, result: Any) -> list[Any]:

@@ -4,10 +4,10 @@ import asyncio
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import fields, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from weft.calls.call import Place
 from weft.clock import wall
@@ -61,7 +61,7 @@ class Job(Generic[P, T]):
         self.__module__ = fn.__module__
         self.__wrapped__ = fn
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call the function, here and now."""
         return self.fn(*args, **kwargs)
 
@@ -174,6 +174,21 @@ class Job(Generic[P, T]):
         )
 
 
+class Decorator(Protocol):
+    """Makes a function a job."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Job[P, T]: ...
+    @overload
+    def __call__(self, fn: Callable[P, T], /) -> Job[P, T]: ...
+
+
+@overload
+def job(fn: Callable[P, Coroutine[Any, Any, T]], /, *, name: str | None = None, **options: Any) -> Job[P, T]: ...
+@overload
+def job(fn: Callable[P, T], /, *, name: str | None = None, **options: Any) -> Job[P, T]: ...
+@overload
+def job(fn: None = None, /, *, name: str | None = None, **options: Any) -> Decorator: ...
 def job(fn: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Make a function one whose calls can be stored: `@weft.job`, or `@weft.job(queue="images", retries=5)`.
 

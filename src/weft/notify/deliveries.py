@@ -1,0 +1,109 @@
+"""The three jobs. Their names and their arguments are kept in stores: change neither.
+
+A worker that imports this module, or the application's that does, delivers: `weft worker weft.notify.deliveries`.
+"""
+
+import json
+import smtplib
+from typing import Any
+
+from weft.clock import wall
+from weft.errors import Overloaded
+from weft.http.api import stream
+from weft.http.errors import GuardRefused
+from weft.http.guards import guard
+from weft.jobs.context import current
+from weft.jobs.declaring import job
+from weft.jobs.errors import Discard
+from weft.notify.messages import Mail, on_the_wire
+from weft.notify.settings import settings
+from weft.notify.signing import signed
+from weft.notify.smtp import deliver
+
+__all__ = ["deliver_email", "deliver_to_channel", "deliver_webhook"]
+
+SCHEDULE = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds before each further attempt at a webhook, as Standard Webhooks recommends: three days in all."""
+
+_GONE = 410
+_BUSY = {429, 503}
+_PATIENCE = 15.0  # seconds for a receiver's answer
+_PERMANENT = range(500, 600)
+
+
+@job(name="weft.notify.email", queue="email", retries=10, backoff=10.0, longest_backoff=7200.0, timeout=300.0)
+def deliver_email(mail: Mail) -> dict[str, str]:
+    """Send it; whom the server has refused for good, and its words. Those whom it wants later are sent to later.
+
+    Raises:
+        Discard: the server refuses it, or all recipients, for good.
+    """
+    server = settings().server()
+    message = on_the_wire(mail, server.sender, current().uid, wall())
+    try:
+        found = deliver(server, message, mail.to)
+    except (smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as error:
+        if error.smtp_code in _PERMANENT:
+            raise Discard(f"{server.host} refuses the mail: {error.smtp_code} {error.smtp_error!r}") from error
+        raise
+    if len(found.refused) == len(mail.to):
+        raise Discard(f"{server.host} refuses all recipients: {found.refused}")
+    if found.later:
+        if len(found.later) == len(mail.to):
+            raise Overloaded(f"{server.host} takes no mail for {', '.join(found.later)} just now")
+        rest = Mail(tuple(found.later), mail.subject, mail.text, mail.html, mail.sender, mail.reply_to, mail.headers)
+        deliver_email.using(delay=60.0, idempotency_key=f"{current().uid}:rest").enqueue(rest)
+    return found.refused
+
+
+@job(name="weft.notify.webhook", queue="webhook", retries=len(SCHEDULE), timeout=60.0)
+async def deliver_webhook(url: str, event: str, payload: Any, at: str, secret: str) -> int:
+    """Post it; the status that the receiver has answered with.
+
+    Raises:
+        Discard: the receiver is gone for good, or an address that nothing may be sent to.
+        Overloaded: it answered anything but 2xx: again later.
+    """
+    here = current()
+    body = json.dumps({"type": event, "timestamp": at, "data": payload}, separators=(",", ":")).encode()
+    headers = {
+        "content-type": "application/json",
+        "user-agent": "weft-notify",
+        **signed(here.uid, int(wall()), body, settings().secrets_of(secret)),
+    }
+    again = SCHEDULE[min(here.attempt, len(SCHEDULE)) - 1]
+    try:
+        async with stream(
+            "POST", url, data=body, headers=headers, guard=guard(allow=settings().allow), follow_redirects=False,
+            timeout=_PATIENCE,
+        ) as answer:  # fmt: skip
+            status, wanted = answer.status_code, answer.headers.get("retry-after", "")
+    except GuardRefused as error:
+        raise Discard(f"nothing is sent there: {error}") from error
+    except OSError as error:
+        raise Overloaded(f"{url} cannot be reached: {error}", retry_after=again) from error
+    if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110
+        return status
+    if status == _GONE:
+        raise Discard(f"{url} answers 410: nobody wants to hear there any more")
+    if status in _BUSY and wanted.isdecimal():
+        again = max(again, int(wanted))
+    raise Overloaded(f"{url} answers {status}", retry_after=again)
+
+
+@job(name="weft.notify.send", queue="notify", retries=6, backoff=10.0, timeout=120.0)
+def deliver_to_channel(channel: str, title: str, body: str) -> None:
+    """Hand it to Apprise.
+
+    Raises:
+        RuntimeError: the service did not take it.
+    """
+    try:
+        import apprise  # noqa: PLC0415 - heavy, and an extra
+    except ImportError as missing:
+        raise ImportError("weft.notify.send needs Apprise: run pip install 'weft[notify]'") from missing
+    service = apprise.Apprise()
+    if not service.add(settings().channel(channel)):
+        raise Discard(f"Apprise knows no such address as that of channel {channel!r}")
+    if not service.notify(title=title, body=body):
+        raise RuntimeError(f"channel {channel!r} did not take the message; the log of Apprise says why")

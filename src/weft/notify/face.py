@@ -1,0 +1,124 @@
+"""What an application says: tell somebody something, some time soon."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from weft.clock import wall
+from weft.errors import InvalidValue
+from weft.jobs.declaring import Job
+from weft.jobs.handles import Handle
+from weft.notify.deliveries import deliver_email, deliver_to_channel, deliver_webhook
+from weft.notify.messages import Mail, addresses
+from weft.notify.settings import DEFAULT, change, settings
+from weft.notify.templates import rendered
+
+__all__ = ["email", "send", "use", "webhook"]
+
+
+def use(
+    *,
+    smtp: str | None = None,
+    secrets: Mapping[str, str | Sequence[str]] | None = None,
+    channels: Mapping[str, str] | None = None,
+    templates: str | os.PathLike[str] | Mapping[str, str] | None = None,
+    allow: Sequence[str] | None = None,
+) -> None:
+    """Say how notifications leave this process. What is not given stays as it is; call it where workers start, too.
+
+    Args:
+        smtp: the mail server: `smtp+starttls://user:password@host:587?from=shop@example.org`; `smtps://` for TLS from
+            the start, `smtp://` for none. Without it, the environment variable WEFT_SMTP tells.
+        secrets: name -> webhook secret ("whsec_..."), or several while they change, the newest first. Without it,
+            WEFT_WEBHOOK_SECRET is the one called "default".
+        channels: name -> Apprise's URL of a service.
+        templates: the folder of templates, or name -> template.
+        allow: networks and hosts that webhooks may go to although they are private: ["10.1.0.0/16"].
+
+    Raises:
+        InvalidValue: a URL or a secret is none.
+    """
+    change(smtp=smtp, secrets=secrets, channels=channels, templates=templates, allow=allow)
+
+
+def email(
+    to: str | Sequence[str],
+    *,
+    subject: str = "",
+    text: str = "",
+    html: str | None = None,
+    template: str | None = None,
+    values: Mapping[str, Any] | None = None,
+    sender: str | None = None,
+    reply_to: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    dedupe: str | None = None,
+) -> Handle[dict[str, str]]:
+    """Have a mail sent. It is stored when this returns; in async code, when it has been awaited.
+
+    The job's result is whom the server has refused for good, with its words.
+
+    Args:
+        to: one address, or several; each of them sees the others.
+        subject: what it is about.
+        text: what it says.
+        html: the same, for those who see HTML.
+        template: all three, from a template; see `use`.
+        values: what to fill in there.
+        sender: None: as the server's setting says.
+        reply_to: who is to have the answer.
+        headers: further header fields.
+        dedupe: a second mail with this key is not sent, as long as the first is known.
+
+    Raises:
+        InvalidValue: an address is none, there is no text, a line break in a header field, a template's value missing.
+        StoreError: it could not be stored.
+    """
+    texts = {"subject": subject, "text": text, "html": html}
+    if template is not None:
+        texts = {**texts, **rendered(settings().templates, template, values or {})}
+    mail = Mail(
+        addresses(to), texts["subject"] or "", texts["text"] or "", texts["html"], sender, reply_to, dict(headers or {})
+    )
+    return _once(deliver_email, "email", dedupe).enqueue(mail)
+
+
+def webhook(url: str, event: str, payload: Any, *, secret: str = DEFAULT, dedupe: str | None = None) -> Handle[int]:
+    """Have an event posted to a receiver, signed as Standard Webhooks has it, until it is taken: for three days.
+
+    Args:
+        url: the receiver's. What lies in a private network is refused at delivery, and redirects are not followed.
+        event: its type, as in "order.sent".
+        payload: what JSON can carry.
+        secret: the name of the secret to sign it with.
+        dedupe: a second event with this key is not sent, as long as the first is known.
+
+    Raises:
+        InvalidValue: the URL has no scheme of HTTP's.
+        NotSerializable: the payload is nothing that JSON can carry.
+        StoreError: it could not be stored.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise InvalidValue(f"{url!r} is no receiver's address: write https://partner.example/hooks")
+    at = datetime.fromtimestamp(wall(), UTC).isoformat()
+    return _once(deliver_webhook, "webhook", dedupe).enqueue(url, event, payload, at, secret)
+
+
+def send(channel: str, title: str, body: str = "", *, dedupe: str | None = None) -> Handle[None]:
+    """Have a message sent by any service that Apprise reaches: Slack, Telegram, SMS and a hundred others.
+
+    Args:
+        channel: the name of its address; see `use`.
+        title: what it is about.
+        body: what it says.
+        dedupe: a second message with this key is not sent, as long as the first is known.
+
+    Raises:
+        StoreError: it could not be stored.
+    """
+    return _once(deliver_to_channel, "send", dedupe).enqueue(channel, title, body)
+
+
+def _once(job: Job[..., Any], kind: str, dedupe: str | None) -> Job[..., Any]:
+    return job if dedupe is None else job.using(idempotency_key=f"weft.notify.{kind}:{dedupe}")

@@ -1,0 +1,156 @@
+"""What deliveries need and no job may carry: servers, secrets, addresses of channels. Known to the process alone."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from weft.errors import InvalidCall, InvalidValue
+from weft.notify.signing import key_of
+
+__all__ = ["DEFAULT", "Server", "Settings", "change", "settings"]
+
+DEFAULT = "default"
+"""The name of the webhook secret that is taken where none is named."""
+
+_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An SMTP server.
+
+    Attributes:
+        security: "smtp": none, "smtp+starttls", or "smtps": TLS from the first byte.
+        sender: the address that mail is from, unless it says otherwise.
+    """
+
+    security: str
+    host: str
+    port: int
+    sender: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    trusted: str | None = None  # a file of certificates; None: the system's
+
+    @classmethod
+    def of(cls, url: str) -> "Server":
+        """The server that a URL names: `smtp+starttls://user:password@host:587?from=shop@example.org`.
+
+        Raises:
+            InvalidValue: it names none.
+        """
+        parts = urlsplit(url)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        sender, trusted = query.pop("from", ""), query.pop("trusted", None)
+        if (
+            parts.scheme not in _PORTS
+            or not parts.hostname
+            or "@" not in sender
+            or query
+            or parts.path not in {"", "/"}
+        ):
+            raise InvalidValue(
+                "this names no mail server: write smtp+starttls://user:password@host:587?from=shop@example.org "
+                "(smtps:// for TLS from the start, smtp:// for none)"
+            )
+        user, password = (None if word is None else unquote(word) for word in (parts.username, parts.password))
+        port = parts.port or _PORTS[parts.scheme]
+        return cls(parts.scheme, parts.hostname, port, sender, user, password, trusted)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it. Frozen."""
+
+    smtp: Server | None = None
+    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    channels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    templates: str | os.PathLike[str] | Mapping[str, str] | None = None
+    allow: tuple[str, ...] = ()
+
+    def server(self) -> Server:
+        """The mail server.
+
+        Raises:
+            InvalidCall: none is known.
+        """
+        if self.smtp is None:
+            raise InvalidCall(
+                "no mail server is known in this process: write weft.notify.use(smtp=...), or set WEFT_SMTP, where the "
+                "worker starts as well"
+            )
+        return self.smtp
+
+    def secrets_of(self, name: str) -> tuple[str, ...]:
+        """The secrets of this name, the newest first.
+
+        Raises:
+            InvalidCall: there are none.
+        """
+        if name not in self.secrets:
+            raise InvalidCall(
+                f"no webhook secret {name!r} is known in this process: write weft.notify.use(secrets={{{name!r}: ...}})"
+            )
+        return self.secrets[name]
+
+    def channel(self, name: str) -> str:
+        """The address of a channel.
+
+        Raises:
+            InvalidCall: there is none.
+        """
+        if name not in self.channels:
+            known = ", ".join(sorted(self.channels)) or "none"
+            raise InvalidCall(
+                f"no channel {name!r} is known in this process (known: {known}): write "
+                "weft.notify.use(channels={...})"
+            )
+        return self.channels[name]
+
+
+def _of_environment() -> Settings:
+    smtp, secret = os.environ.get("WEFT_SMTP"), os.environ.get("WEFT_WEBHOOK_SECRET")
+    return Settings(
+        smtp=None if smtp is None else Server.of(smtp),
+        secrets={} if secret is None else {DEFAULT: _secrets(secret)},
+    )
+
+
+_settings: Settings | None = None
+
+
+def settings() -> Settings:
+    """Those of this process, from the environment where nothing else was said. Any thread."""
+    global _settings
+    if _settings is None:
+        _settings = _of_environment()
+    return _settings
+
+
+def change(
+    *,
+    smtp: str | None = None,
+    secrets: Mapping[str, str | Sequence[str]] | None = None,
+    channels: Mapping[str, str] | None = None,
+    templates: str | os.PathLike[str] | Mapping[str, str] | None = None,
+    allow: Sequence[str] | None = None,
+) -> None:
+    """Change what is given, and leave the rest. See `weft.notify.use`."""
+    global _settings
+    given: dict[str, Any] = {
+        "smtp": None if smtp is None else Server.of(smtp),
+        "secrets": None if secrets is None else {name: _secrets(given) for name, given in secrets.items()},
+        "channels": None if channels is None else dict(channels),
+        "templates": templates,
+        "allow": None if allow is None else tuple(allow),
+    }
+    _settings = replace(settings(), **{name: value for name, value in given.items() if value is not None})
+
+
+def _secrets(given: str | Sequence[str]) -> tuple[str, ...]:
+    found = (given,) if isinstance(given, str) else tuple(given)
+    for secret in found:
+        key_of(secret)
+    return found

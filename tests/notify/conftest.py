@@ -1,0 +1,142 @@
+"""A mail server and a receiver of webhooks, which do as they are told; and a store whose jobs are run at once."""
+
+import asyncio
+import socket
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+
+import weft
+from weft.notify import settings, smtp
+from weft.testing.jobs import job_store
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class Mailbox:
+    """What has come, and what the server is to say. `answers`: what is asked -> its next answers."""
+
+    def __init__(self):
+        self.messages, self.connections = [], 0
+        self.answers = {}
+
+    def _said(self, what, otherwise):
+        waiting = self.answers.get(what)
+        return waiting.pop(0) if waiting else otherwise
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: N802 - as aiosmtpd has it
+        self.connections += 1
+        session.host_name = hostname
+        return responses
+
+    async def handle_RCPT(self, server, session, envelope, address, _options):  # noqa: N802
+        answer = self._said(address, self._said("rcpt", "250 OK"))
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        answer = self._said("data", "250 OK")
+        if answer == "hang":
+            await asyncio.sleep(3600)
+        if answer == "drop":
+            server.transport.abort()
+            return "421 gone"
+        if answer.startswith("250"):
+            self.messages.append((list(envelope.rcpt_tos), envelope.content.decode()))
+        return answer
+
+
+@pytest.fixture
+def mailbox():
+    return Mailbox()
+
+
+@pytest.fixture
+def mail_server(mailbox):
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    port = controller.server.sockets[0].getsockname()[1]
+    weft.notify.use(smtp=f"smtp://127.0.0.1:{port}?from=shop@example.org")
+    yield controller
+    smtp.close_all()
+    controller.stop()
+
+
+@pytest.fixture
+def tls_server(mailbox, tmp_path):
+    """One that wants STARTTLS and a password."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    def authenticate(_server, _session, _envelope, _mechanism, data):
+        return AuthResult(success=(data.login, data.password) == (b"shop", b"s3 cret"))
+
+    controller = Controller(
+        mailbox, hostname="localhost", port=free_port(), tls_context=context, require_starttls=True, auth_required=True,
+        authenticator=authenticate,
+    )  # fmt: skip
+    controller.start()
+    port = controller.server.sockets[0].getsockname()[1]
+    yield f"localhost:{port}", tmp_path / "ca.pem"
+    smtp.close_all()
+    controller.stop()
+
+
+class Receiver(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.seen.append((self.path, dict(self.headers), body))
+        status, headers, answer = self.server.answers.pop(0) if self.server.answers else (200, {}, b"")
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        try:
+            self.wfile.write(answer)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def receiver():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    server.daemon_threads = True
+    server.seen, server.answers = [], []
+    server.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    weft.close()
+
+
+@pytest.fixture
+def store():
+    with job_store() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch):
+    for name in ("WEFT_SMTP", "WEFT_WEBHOOK_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(settings, "_settings", None)

@@ -1,0 +1,233 @@
+"""Mail by SMTP, to a real server."""
+
+import asyncio
+import email
+import smtplib
+from email import policy
+
+import pytest
+
+import weft
+from weft.jobs.lifecycle import State
+from weft.notify import smtp
+from weft.notify.settings import Server, settings
+
+TO = "Ada <ada@example.org>"
+
+
+def states(store):
+    return [record.state for record in store.enqueued()]
+
+
+def parsed(text):
+    return email.message_from_string(text, policy=policy.default)
+
+
+def test_a_mail_is_stored_and_then_sent(store, mailbox, mail_server):
+    """Text and HTML, with an id that is the job's, and a date; nothing is sent where it is asked for."""
+    handle = weft.notify.email(
+        TO, subject="Grüße", text="Hello", html="<p>Hello", reply_to="help@example.org", headers={"X-Order": "42"}
+    )
+    assert mailbox.messages == []
+    store.drain()
+    ((recipients, text),) = mailbox.messages
+    found = parsed(text)
+    assert recipients == ["ada@example.org"]
+    assert (found["From"], found["To"], found["Subject"]) == ("shop@example.org", TO, "Grüße")
+    assert (found["Message-ID"], found["Reply-To"], found["X-Order"]) == (
+        f"<{handle.uid}@example.org>", "help@example.org", "42",
+    )  # fmt: skip
+    assert found["Date"]
+    assert found.get_body(("plain",)).get_content().strip() == "Hello"
+    assert found.get_body(("html",)).get_content().strip() == "<p>Hello"
+    assert handle.result() == {}
+
+
+def test_async_code_awaits_that_it_is_stored(store, mailbox, mail_server):
+    """As with all jobs."""
+
+    async def main():
+        return await weft.notify.email(TO, subject="s", text="t")
+
+    handle = asyncio.run(main())
+    store.drain()
+    assert handle.status() is State.COMPLETED
+
+
+def test_a_connection_serves_many_mails(store, mailbox, mail_server):
+    """To make one takes longer than to send over it."""
+    for number in range(20):
+        weft.notify.email(TO, subject=str(number), text="t")
+    store.drain()
+    assert len(mailbox.messages) == 20
+    assert mailbox.connections <= 4  # as many as threads
+
+
+def test_tls_and_a_password(store, mailbox, tls_server):
+    """`smtp+starttls://`; the password is in no job, and in no repr."""
+    place, trusted = tls_server
+    url = f"smtp+starttls://shop:s3%20cret@{place}?from=shop@example.org&trusted={trusted}"
+    weft.notify.use(smtp=url)
+    weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert len(mailbox.messages) == 1
+    assert "s3 cret" not in repr(settings())
+    assert all("cret" not in record.arguments for record in store.enqueued())
+
+
+def test_a_certificate_that_nobody_trusts_is_refused(store, mailbox, tls_server):
+    """Nothing is sent, not even the password; the job waits for another time."""
+    weft.notify.use(smtp=f"smtp+starttls://shop:s3%20cret@{tls_server[0]}?from=shop@example.org")
+    weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    (record,) = store.enqueued()
+    assert record.state is State.RETRYABLE
+    assert "CERTIFICATE_VERIFY_FAILED" in record.error
+    assert mailbox.messages == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        ({"data": ["451 later"]}, State.RETRYABLE),
+        ({"data": ["drop"]}, State.RETRYABLE),
+        ({"ada@example.org": ["450 greylisted"]}, State.RETRYABLE),
+        ({"data": ["554 spam"]}, State.DISCARDED),
+        ({"ada@example.org": ["550 no such user"]}, State.DISCARDED),
+    ],
+)
+def test_what_the_server_refuses(store, mailbox, mail_server, answers, state):
+    """4xx and lost connections are tried again, and then it is sent; 5xx is given up at once."""
+    mailbox.answers.update(answers)
+    weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert states(store) == [state]
+    store.advance(7200)
+    store.drain()
+    assert len(mailbox.messages) == (1 if state is State.RETRYABLE else 0)
+
+
+def test_those_who_are_refused_for_now_get_it_later_and_the_others_once(store, mailbox, mail_server):
+    """Of three recipients one is accepted, one put off, one unknown: nobody gets it twice."""
+    mailbox.answers.update({"b@example.org": ["450 later"], "c@example.org": ["550 unknown"]})
+    handle = weft.notify.email(["a@example.org", "b@example.org", "c@example.org"], subject="s", text="t")
+    store.drain()
+    store.advance(61)
+    store.drain()
+    assert [recipients for recipients, _ in mailbox.messages] == [["a@example.org"], ["b@example.org"]]
+    assert handle.result() == {"c@example.org": "550 unknown"}
+
+
+def test_a_server_that_hangs_holds_nobody_up(store, mailbox, mail_server, monkeypatch):
+    """The wait for its answer has an end; then the mail waits for another try."""
+    monkeypatch.setattr(smtp, "_PATIENCE", 0.2)
+    mailbox.answers["data"] = ["hang"]
+    weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert states(store) == [State.RETRYABLE]
+    assert "timed out" in store.enqueued()[0].error
+
+
+def test_no_server_at_all(store):
+    """A refused connection is tried again; a server that nobody has named is told, with what to write."""
+    weft.notify.use(smtp="smtp://127.0.0.1:9?from=shop@example.org")
+    weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert "Connection refused" in store.enqueued()[0].error
+    from weft.notify import settings as module
+
+    module._settings = None
+    weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert "write weft.notify.use(smtp=...), or set WEFT_SMTP" in store.enqueued()[1].error
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"to": []}, "to nobody"),
+        ({"to": "nobody"}, "is no mail address"),
+        ({"to": "a@example.org\r\nBcc: b@example.org"}, "is no mail address"),
+        ({"text": ""}, "says nothing"),
+        ({"subject": "a\nBcc: b@example.org"}, "could smuggle others in"),
+        ({"headers": {"X-A": "a\r\nBcc: b@example.org"}}, "could smuggle others in"),
+        ({"headers": {"From": "b@example.org"}}, "'From' is made of what the mail says"),
+        ({"reply_to": "x"}, "is no mail address"),
+    ],
+)
+def test_bad_mail_is_refused_where_it_is_asked_for(store, given, told):
+    """Nothing is stored."""
+    with pytest.raises(weft.InvalidValue, match=told):
+        weft.notify.email(**{"to": TO, "subject": "s", "text": "t", **given})
+    assert store.enqueued() == []
+
+
+def test_the_same_key_sends_one_mail(store, mailbox, mail_server):
+    """`dedupe`: the second is the first."""
+    first = weft.notify.email(TO, subject="s", text="t", dedupe="order-42")
+    assert weft.notify.email(TO, subject="s", text="t", dedupe="order-42").uid == first.uid
+    store.drain()
+    assert len(mailbox.messages) == 1
+
+
+TEMPLATES = {
+    "welcome.subject.txt": "Welcome,\n {{ name }}", "welcome.txt": "Hello {{ name }}", "welcome.html": "<p>{{ name }}",
+}  # fmt: skip
+
+
+def test_a_template_says_all_three(store, mailbox, mail_server, tmp_path):
+    """HTML is escaped, text is not; from a folder or a mapping."""
+    for name, text in TEMPLATES.items():
+        (tmp_path / name).write_text(text)
+    for templates in (TEMPLATES, tmp_path):
+        weft.notify.use(templates=templates)
+        weft.notify.email(TO, template="welcome", values={"name": "<b>"})
+    store.drain()
+    for _, text in mailbox.messages:
+        found = parsed(text)
+        assert found["Subject"] == "Welcome, <b>"
+        assert found.get_body(("plain",)).get_content().strip() == "Hello <b>"
+        assert found.get_body(("html",)).get_content().strip() == "<p>&lt;b&gt;"
+
+
+@pytest.mark.parametrize(
+    ("templates", "name", "told"),
+    [
+        (None, "welcome", "no templates are known"),
+        (TEMPLATES, "goodbye", "no template 'goodbye': write goodbye.subject.txt"),
+        (TEMPLATES, "welcome", "'name' is undefined"),
+        ({"welcome.txt": "{{"}, "welcome", "cannot be filled in"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in_is_told_where_it_is_asked_for(store, templates, name, told):
+    """Not by the worker, days later."""
+    weft.notify.use(templates=templates)
+    with pytest.raises((weft.InvalidValue, weft.InvalidCall), match=told):
+        weft.notify.email(TO, template=name)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "mail.example", "smtp://mail.example", "http://x?from=a@b", "smtp://x?from=a@b&y=1"]
+)
+def test_a_url_that_names_no_server_is_told(url):
+    """With one that does, and without the password."""
+    with pytest.raises(weft.InvalidValue, match=r"write smtp\+starttls://user:password@host"):
+        weft.notify.use(smtp=url)
+
+
+def test_the_environment_names_the_server(monkeypatch):
+    """WEFT_SMTP, where the application says nothing."""
+    monkeypatch.setenv("WEFT_SMTP", "smtps://u:p@mail.example?from=shop@example.org")
+    assert settings().server() == Server("smtps", "mail.example", 465, "shop@example.org", "u", "p")
+
+
+def test_connections_that_the_server_has_closed_are_made_anew(store, mailbox, mail_server):
+    """It may end them at any time."""
+    weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    for each in smtp._idle:
+        each.connection.sock.shutdown(2)
+    weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert len(mailbox.messages) == 2
+    assert isinstance(smtp._idle[0].connection, smtplib.SMTP)

@@ -1,0 +1,205 @@
+"""Signed webhooks, to a real receiver; and what Apprise reaches."""
+
+import base64
+import json
+import secrets
+
+import pytest
+import standardwebhooks
+
+import weft
+from weft.jobs.lifecycle import State
+from weft.notify.deliveries import SCHEDULE
+from weft.notify.signing import signed
+from weft.testing.notify import notifications
+
+OLD, NEW = ("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+
+
+@pytest.fixture(autouse=True)
+def known():
+    weft.notify.use(secrets={"default": [NEW, OLD]}, allow=["127.0.0.0/8"])
+
+
+def test_an_event_is_posted_and_signed(store, receiver):
+    """As Standard Webhooks has it: its own library accepts the signature, with the new secret and with the old one."""
+    handle = weft.notify.webhook(receiver.url, "order.sent", {"order": 42})
+    store.drain()
+    ((path, headers, body),) = receiver.seen
+    assert path == "/hooks"
+    for secret in (NEW, OLD):
+        found = standardwebhooks.Webhook(secret).verify(body, headers)
+        assert (found["type"], found["data"]) == ("order.sent", {"order": 42})
+        assert weft.notify.verify(body, headers, secret) == found
+    assert {name.lower(): value for name, value in headers.items()}["webhook-id"] == handle.uid
+    assert handle.result() == 200
+
+
+def test_no_secret_is_in_a_job(store, receiver):
+    """Nor in its result."""
+    weft.notify.webhook(receiver.url, "x", {})
+    store.drain()
+    (record,) = store.enqueued()
+    assert NEW[6:] not in record.arguments + str(record.result)
+
+
+def test_failures_are_tried_again_as_the_standard_says_with_the_same_body(store, receiver):
+    """Five seconds, five minutes, and so on, for three days; the id and the body stay, the timestamp does not."""
+    receiver.answers += [(500, {}, b"")] * 2
+    weft.notify.webhook(receiver.url, "x", {})
+    store.drain()
+    for wait in SCHEDULE[:2]:
+        store.advance(wait - 2)
+        store.drain()
+        seen = len(receiver.seen)
+        store.advance(3)
+        store.drain()
+        assert len(receiver.seen) == seen + 1
+    assert len({body for _, _, body in receiver.seen}) == 1
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.seen}) == 1
+    assert store.enqueued()[0].state is State.COMPLETED
+    assert sum(SCHEDULE) > 3 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ((204, {}, b""), State.COMPLETED),
+        ((410, {}, b""), State.DISCARDED),
+        ((404, {}, b""), State.RETRYABLE),
+        ((302, {"Location": "http://127.0.0.1:1/"}, b""), State.RETRYABLE),
+    ],
+)
+def test_what_an_answer_means(store, receiver, answer, state):
+    """2xx is taken, 410 is for good, all else is for later; a redirect is an answer, and not followed."""
+    receiver.answers.append(answer)
+    weft.notify.webhook(receiver.url, "x", {})
+    store.drain()
+    assert store.enqueued()[0].state is state
+    assert len(receiver.seen) == 1
+
+
+def test_a_receiver_that_asks_for_time_gets_it(store, receiver):
+    """`Retry-After` of a 429 or 503."""
+    receiver.answers.append((429, {"Retry-After": "1000"}, b""))
+    weft.notify.webhook(receiver.url, "x", {})
+    store.drain()
+    store.advance(900)
+    store.drain()
+    assert len(receiver.seen) == 1
+    store.advance(101)
+    store.drain()
+    assert len(receiver.seen) == 2
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://localhost/x"]
+)
+def test_nothing_is_posted_into_a_private_network(store, url):
+    """Whoever can name a receiver could otherwise reach what only we can: the job is given up, and says so."""
+    weft.notify.use(allow=[])
+    weft.notify.webhook(url, "x", {})
+    store.drain()
+    (record,) = store.enqueued()
+    assert record.state is State.DISCARDED
+    assert "nothing is sent there" in record.error
+
+
+def test_a_redirect_to_a_private_address_is_not_followed(store, receiver):
+    """What it points to is never asked."""
+    receiver.answers.append((307, {"Location": receiver.url.replace("/hooks", "/private")}, b""))
+    weft.notify.webhook(receiver.url, "x", {})
+    store.drain()
+    assert [path for path, _, _ in receiver.seen] == ["/hooks"]
+
+
+def test_a_huge_answer_is_not_read(store, receiver):
+    """Its status is all that counts."""
+    receiver.answers.append((200, {}, b"x" * 50_000_000))
+    handle = weft.notify.webhook(receiver.url, "x", {})
+    store.drain()
+    assert handle.result() == 200
+
+
+def test_nobody_there_is_for_later(store):
+    """A refused connection may be a deploy."""
+    weft.notify.webhook("http://127.0.0.1:9/", "x", {})
+    store.drain()
+    (record,) = store.enqueued()
+    assert (record.state, "cannot be reached" in record.error) == (State.RETRYABLE, True)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "partner.example", ""])
+def test_what_is_no_receivers_address_is_told(store, url):
+    """Where it is asked for."""
+    with pytest.raises(weft.InvalidValue, match="write https://partner.example/hooks"):
+        weft.notify.webhook(url, "x", {})
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!!!", "whsec_" + base64.b64encode(b"short").decode()])
+def test_what_is_no_secret_is_told(secret):
+    """With how one is made, and without the secret itself."""
+    with pytest.raises(weft.InvalidValue, match="make one with"):
+        weft.notify.use(secrets={"default": secret})
+
+
+def test_signatures_of_others_old_ones_and_changed_bodies_are_refused():
+    """For the receiving side."""
+    body = b'{"a":1}'
+    good = signed("id", 1000, body, [OLD])
+    assert weft.notify.verify(body, good, [NEW, OLD], now=1299.0) == {"a": 1}
+    for changed, now in (
+        (good, 1301.0), (good, 699.0), ({**good, "webhook-id": "other"}, 1000.0), ({}, 1000.0),
+        (good | {"webhook-signature": "v1,x v2,y"}, 1000.0), (good | {"webhook-timestamp": "x"}, 1000.0),
+    ):  # fmt: skip
+        with pytest.raises(weft.notify.SignatureRefused):
+            weft.notify.verify(body, changed, OLD, now=now)
+    with pytest.raises(weft.notify.SignatureRefused):
+        weft.notify.verify(b'{"a":2}', good, OLD, now=1000.0)
+    with pytest.raises(weft.notify.SignatureRefused):
+        weft.notify.verify(body, good, NEW, now=1000.0)
+
+
+# -- whatever Apprise reaches
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what it imports is deprecated
+def test_apprise_delivers(store, receiver):
+    """Its own JSON service, to our receiver; a service that does not take it is tried again."""
+    weft.notify.use(channels={"ops": receiver.url.replace("http:", "json:")})
+    receiver.answers += [(500, {}, b"")]
+    weft.notify.send("ops", "Disk full", "on web-1")
+    store.drain()
+    assert store.enqueued()[0].state is State.RETRYABLE
+    store.advance(7200)
+    store.drain()
+    assert store.enqueued()[0].state is State.COMPLETED
+    found = json.loads(receiver.seen[-1][2])
+    assert (found["title"], found["message"]) == ("Disk full", "on web-1")
+
+
+@pytest.mark.parametrize(
+    ("channels", "told"), [({}, "no channel 'ops' is known"), ({"ops": "nosuch://x"}, "knows no such")]
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_channel_that_is_none_is_told(store, channels, told):
+    """In the job's error, with what to write."""
+    weft.notify.use(channels=channels)
+    weft.notify.send("ops", "x")
+    store.drain()
+    assert told in store.enqueued()[0].error
+
+
+# -- in tests of an application
+
+
+def test_in_tests_nothing_is_sent_and_all_can_be_seen(receiver):
+    """`weft.testing.notify.notifications`."""
+    with notifications() as sent:
+        weft.notify.email("ada@example.org", subject="s", text="t")
+        weft.notify.webhook(receiver.url, "order.sent", {"order": 42})
+        weft.notify.send("ops", "title", "body")
+        assert (sent.emails[0].to, sent.emails[0].subject) == (("ada@example.org",), "s")
+        assert (sent.webhooks[0]["event"], sent.webhooks[0]["payload"]) == ("order.sent", {"order": 42})
+        assert sent.messages == [{"channel": "ops", "title": "title", "body": "body"}]
+    assert receiver.seen == []
