@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from weft.uploads.errors import UploadRefused as UploadRefused
     from weft.uploads.inspection import Inspection as Inspection
     from weft.uploads.limits import Limits as Limits
+    from weft.uploads.local import LocalStorage as LocalStorage
+    from weft.uploads.objects import ObjectStorage as ObjectStorage
     from weft.uploads.records import Upload as Upload
     from weft.uploads.storage import Storage as Storage
+    from weft.uploads.storages import use as use
 
 # Each name and the module that has it. No module here may bear the name of a function: importing it would hide it.
 _HOME = {
@@ -31,12 +34,15 @@ _HOME = {
     "Conversion": "conversions",
     "Inspection": "inspection",
     "Limits": "limits",
+    "LocalStorage": "local",
     "Made": "conversions",
+    "ObjectStorage": "objects",
     "Storage": "storage",
     "StorageError": "errors",
     "Upload": "records",
     "UploadRefused": "errors",
     "Where": "conversions",
+    "use": "storages",
 }
 
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's
