@@ -135,8 +135,8 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, source, monkeypa
     seen = []
 
     def fsync(file):
-        found = os.readlink(f"/proc/self/fd/{file}")
-        seen.append((Path(found).name, (tmp_path / "kept" / "key").exists()))
+        found = Path(f"/proc/self/fd/{file}").readlink()
+        seen.append((found.name, (tmp_path / "kept" / "key").exists()))
 
     monkeypatch.setattr(local.os, "fsync", fsync)
     LocalStorage(tmp_path / "kept").put(source, "key")

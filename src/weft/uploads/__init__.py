@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from weft.uploads.errors import StorageError as StorageError
     from weft.uploads.errors import UploadRefused as UploadRefused
     from weft.uploads.inspection import Inspection as Inspection
+    from weft.uploads.intake import Intake as Intake
     from weft.uploads.limits import Limits as Limits
     from weft.uploads.local import LocalStorage as LocalStorage
     from weft.uploads.objects import ObjectStorage as ObjectStorage
+    from weft.uploads.received import Received as Received
+    from weft.uploads.receiving import receive as receive
     from weft.uploads.records import Upload as Upload
     from weft.uploads.storage import Storage as Storage
     from weft.uploads.storages import use as use
@@ -33,15 +36,18 @@ _HOME = {
     "CONVERSIONS": "conversions",
     "Conversion": "conversions",
     "Inspection": "inspection",
+    "Intake": "intake",
     "Limits": "limits",
     "LocalStorage": "local",
     "Made": "conversions",
     "ObjectStorage": "objects",
+    "Received": "received",
     "Storage": "storage",
     "StorageError": "errors",
     "Upload": "records",
     "UploadRefused": "errors",
     "Where": "conversions",
+    "receive": "receiving",
     "use": "storages",
 }
 

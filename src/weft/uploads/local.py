@@ -20,8 +20,8 @@ _SPOOL = ".incoming"  # no key begins with a dot
 class LocalStorage:
     """A folder; each file has the name of its key. Any thread, any number of processes.
 
-    What is under a key is whole and on the disk: it was written elsewhere, synchronized, and renamed. Only the user that
-    the process runs as may read it (mode 0600).
+    What is under a key is whole and on the disk: it was written elsewhere, synchronized, and renamed. Only the
+    user that the process runs as may read it (mode 0600).
 
     Args:
         folder: made at the first use, with its parents.

@@ -1,7 +1,6 @@
 """Files as objects in a store that speaks S3: Amazon's, MinIO, Ceph, Garage, R2 ..."""
 
 import io
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -29,7 +28,7 @@ _OPTIONS = {"endpoint", "region"}
 
 
 class ObjectStorage:
-    """A bucket, or what is in it under a prefix, by the library obstore (`weft[s3]`). Any thread, any number of machines.
+    """A bucket, or what is in it under a prefix, through obstore (`weft[s3]`). Any thread, any number of machines.
 
     An object appears under its key when it is whole. Credentials are read from the environment, as by other clients of
     S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or the machine's own role. What fails in passing is
@@ -38,9 +37,6 @@ class ObjectStorage:
 
     Args:
         url: `s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1`. Without an endpoint, it is Amazon's.
-
-    Attributes:
-        spool: the folder for what is not complete yet: in /var/tmp, which is a disk where /tmp may be memory.
 
     Raises:
         InvalidValue: no such URL.
@@ -57,7 +53,6 @@ class ObjectStorage:
             )
         self._name = f"s3://{parts.netloc}"
         self._store = _open(parts.netloc, unquote(parts.path).strip("/"), options)
-        self.spool = Path("/var/tmp") / f"weft-uploads-{os.getuid()}"  # noqa: S108 - its owner and mode are checked
 
     def __repr__(self) -> str:
         return f"<ObjectStorage {self._name}>"
@@ -88,7 +83,7 @@ class ObjectStorage:
 
         with self._failures("cannot read a file"):
             file = obstore.open_reader(self._store, checked_key(key), buffer_size=_READ)
-        return io.BufferedReader(_Reading(self, file), _READ)  # type: ignore[return-value]  # typeshed: no BinaryIO
+        return io.BufferedReader(_Reading(self, file), _READ)
 
     def local(self, key: str) -> AbstractContextManager[Path]:
         """A copy that ends with the block; see `weft.uploads.Storage`."""
@@ -110,7 +105,7 @@ class ObjectStorage:
     def _copy(self, key: str) -> Iterator[Path]:
         import obstore  # noqa: PLC0415 - an extra
 
-        with tempfile.TemporaryDirectory(prefix="weft-", dir="/var/tmp") as folder:  # noqa: S108 - mode 0700
+        with tempfile.TemporaryDirectory(prefix="weft-", dir="/var/tmp") as folder:
             path = Path(folder) / key
             with self._failures("cannot fetch a file"):
                 found = obstore.get(self._store, key)
