@@ -21,6 +21,8 @@ from weft.uploads.storage import Storage
 
 __all__ = ["Arrival"]
 
+_SMALL = 128 * 1024  # bytes
+
 
 class Arrival:
     """Everything that blocks. `take` and `finish` by one thread after the other; `abort` by any thread, at any time.
@@ -48,18 +50,21 @@ class Arrival:
         self._busy = threading.Lock()
         self._aborted = False
 
-    def take(self, pieces: Iterable[bytes]) -> None:
-        """Go on with these pieces, as one: to take turns with the event loop costs more than a small one is worth.
+    def take(self, pieces: list[bytes]) -> None:
+        """Go on with these pieces; small ones are made one: to take turns with an event loop costs more than to copy.
 
         Raises:
             UploadRefused: the client is to blame.
             StorageError: the disk is.
         """
-        data = b"".join(pieces)
+        size = sum(map(len, pieces))
+        if size < len(pieces) * _SMALL:
+            pieces = [b"".join(pieces)]
         with self._working():
-            self._total += len(data)
-            self._ticket.grow(len(data))
-            self._follow(self._form.feed(data))
+            self._total += size
+            self._ticket.grow(size)
+            for data in pieces:
+                self._follow(self._form.feed(data))
 
     def finish(self) -> Contents:
         """There is no more: keep the files, all or none.

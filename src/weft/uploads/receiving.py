@@ -25,7 +25,7 @@ from weft.uploads.storages import storage as storage_here
 
 __all__ = ["receive"]
 
-_BATCH = 512 * 1024  # bytes that are handed to a thread at once
+_BATCH = 1024 * 1024  # bytes that are handed to a thread at once
 _USUAL = Intake()
 
 
@@ -129,17 +129,27 @@ async def _arriving(source: Source, arrival: Arrival, seconds: float) -> Content
 
 
 async def _take_all(chunks: AsyncGenerator[bytes, None], arrival: Arrival) -> None:
+    """One batch is gathered here while the one before is hashed and written there."""
     batch: list[bytes] = []
     size = 0
-    async with aclosing(chunks):
-        async for data in chunks:
-            batch.append(data)
-            size += len(data)
-            if size >= _BATCH:
-                await to_thread(arrival.take, batch)
-                batch, size = [], 0
-    if batch:
-        await to_thread(arrival.take, batch)
+    writing: asyncio.Task[None] | None = None
+    try:
+        async with aclosing(chunks):
+            async for data in chunks:
+                batch.append(data)
+                size += len(data)
+                if size >= _BATCH:
+                    if writing is not None:
+                        await writing
+                    writing = asyncio.create_task(to_thread(arrival.take, batch))
+                    batch, size = [], 0
+        if writing is not None:
+            await writing
+        if batch:
+            await to_thread(arrival.take, batch)
+    finally:
+        if writing is not None:
+            writing.cancel()
 
 
 @contextmanager
