@@ -26,6 +26,7 @@ GUNICORN = ("-m", "gunicorn", "--threads", "8", "--log-level", "warning", "--bin
 PEERS = {
     "weft, FastAPI": UVICORN,
     "Starlette's form": UVICORN,
+    "read and hashed only": UVICORN,
     "weft, Flask": GUNICORN,
     "Flask's files": GUNICORN,
 }
@@ -67,7 +68,7 @@ def upload(site, mebibytes, digest):
     seconds, body = ours.recv()
     client.join()
     _, most = watch.stop()
-    if json.loads(body)["digest"] != digest:
+    if json.loads(body)["digest"] != digest and site.name != "read and hashed only":  # that one hashes the form
         raise RuntimeError(f"{site.name} has received something else")
     return {"seconds": seconds, "grown": max(0, most - before) / 2**20}
 
@@ -109,7 +110,11 @@ def main():
                 found[name, size] = speed, grown
     speed = {name: found[name, options.size][0] for name in PEERS}
     starlette = speed["weft, FastAPI"] / speed["Starlette's form"]
-    report.ratio("throughput of an upload, against Starlette's form", starlette, "at least 2", met=starlette >= 2)
+    floor = speed["read and hashed only"] / speed["Starlette's form"]
+    report.ratio(
+        "throughput of an upload, against Starlette's form", starlette, "at least 2", met=starlette >= 2,
+        note=f"reading the body from the server and hashing it, and nothing else, comes to {floor:.2g}",
+    )  # fmt: skip
     flask = speed["weft, Flask"] / speed["Flask's files"]
     report.ratio("throughput of an upload, against Flask's files", flask, "more than 1", met=flask > 1)
     most = max(found[name, size][1] for name, size in found if name.startswith("weft"))

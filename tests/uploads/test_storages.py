@@ -23,6 +23,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning:moto", "ignore:
 BIG = 11_000_003  # bytes: more than two parts of S3
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _started(s3):
+    """The server, and obstore's own loop, are no leaks of the first test that needs them."""
+    ObjectStorage(f"s3://shop?endpoint={s3}&region=us-east-1").delete("nothing")
+
+
 @pytest.fixture(params=["file", "s3"])
 def storage(request, tmp_path):
     if request.param == "file":
@@ -59,6 +65,7 @@ def test_a_large_file_comes_back_as_it_was(storage, source):
         assert file.read() == data
     with storage.local(key) as path:
         assert path.read_bytes() == data
+    storage.delete(key)  # the server of the tests keeps a descriptor for each
 
 
 def test_an_empty_file_is_kept(storage, source):

@@ -5,7 +5,8 @@ import signal
 import threading
 
 import pytest
-from sites import ALL, BOUNDARY, FASTAPI, FLASK, STREAMING, chunk, digest, form, head, part, read, reset, running
+from bodies import BOUNDARY, chunk, digest, form, part
+from sites import ALL, FASTAPI, FLASK, STREAMING, head, read, reset, running
 
 pytestmark = pytest.mark.slow
 PHOTO = os.urandom(1_500_000)
@@ -133,7 +134,10 @@ def test_a_handler_of_sanic_that_does_not_stream(request, sites):
 # -- what is not
 
 
-def of(*parts, end=f"--{BOUNDARY}--\r\n".encode()):
+END = f"--{BOUNDARY}--\r\n".encode()
+
+
+def of(*parts, end=END):
     return b"".join(parts) + end
 
 

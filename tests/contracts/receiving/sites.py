@@ -1,6 +1,5 @@
 """The frameworks of the contract, each on its server, and a client that can misbehave."""
 
-import hashlib
 import json
 import shutil
 import socket
@@ -12,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bodies import FORM
+
 from weft.cli.demo.server import Server, free_port
 
 HOST = "127.0.0.1"
@@ -19,8 +20,6 @@ SOON = 20.0  # seconds for what must happen; not a time that any test waits
 APPS = Path(__file__).parent / "apps"
 GUNICORN = ("-m", "gunicorn", "--config", "python:weft.cli.demo.gunicorn_settings", "--bind", f"{HOST}:PORT")
 UVICORN = ("-m", "uvicorn", "--log-level", "warning", "--port", "PORT")
-BOUNDARY = "of-the-tests"
-FORM = f"multipart/form-data; boundary={BOUNDARY}"
 
 
 @dataclass(frozen=True)
@@ -143,28 +142,6 @@ def _pieces(body):
         count = int(size, 16)
         yield body[:count]
         body = body[count + 2 :]
-
-
-def part(name, content, filename=None, kind="application/octet-stream"):
-    """A part of a form."""
-    disposition = f'form-data; name="{name}"' + ("" if filename is None else f'; filename="{filename}"')
-    lines = [f"--{BOUNDARY}", f"Content-Disposition: {disposition}"]
-    lines += [] if filename is None else [f"Content-Type: {kind}"]
-    return "\r\n".join([*lines, "", ""]).encode() + content + b"\r\n"
-
-
-def form(*parts):
-    """A form of these parts."""
-    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
-
-
-def chunk(data):
-    """A piece of a body whose length was not announced."""
-    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
-
-
-def digest(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def reset(connection):
