@@ -17,8 +17,12 @@ storage = weft.uploads.use("file:uploads")
 uploads: dict[str, dict[str, str | int]] = {}  # an application has a table for these
 
 
-def refuse_too_large(_metadata: dict[str, str], upload: dict[str, int | None]) -> None:
+def refuse(metadata: dict[str, str], upload: dict[str, int | None]) -> None:
     """Before anything is sent. An upload that does not say how large it will be is refused, too."""
+    if (
+        not {"filename", "filetype"} <= metadata.keys()
+    ):  # tus asks for neither, but without them tuspyserver resumes none
+        raise HTTPException(400, "send filename and filetype in Upload-Metadata")
     size = upload["size"]
     if size is None or size > INTAKE.file_size:
         raise HTTPException(413, f"a file is larger than {INTAKE.file_size:,} bytes")
@@ -51,7 +55,7 @@ app.include_router(
         files_dir=str(PARTS),
         max_size=INTAKE.file_size,
         days_to_keep=1,
-        pre_create_hook=refuse_too_large,
+        pre_create_hook=refuse,
         on_upload_complete=keep,
     )
 )

@@ -14,8 +14,10 @@ from tusclient.exceptions import TusCommunicationError
 
 from weft.cli.demo.server import Server, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]  # of the client
 HERE = Path(__file__).parent
+METADATA = {"filename": "holiday.bin", "filetype": "application/octet-stream"}
+ENCODED = "filename aG9saWRheS5iaW4=,filetype YXBwbGljYXRpb24vb2N0ZXQtc3RyZWFt"
 DATA = os.urandom(3_000_000)
 
 
@@ -48,7 +50,7 @@ def test_an_upload_goes_on_after_the_server_was_killed(serve, source, tmp_path):
     """The second half is sent to another process, and the file in the storage is the whole one."""
     client = TusClient(f"{serve.url}/files/")
     with serve() as server:
-        uploader = client.uploader(str(source), chunk_size=500_000, metadata={"filename": "holiday.bin"})
+        uploader = client.uploader(str(source), chunk_size=500_000, metadata=METADATA)
         uploader.upload(stop_at=1_500_000)
         os.killpg(server.pid, 9)
     with pytest.raises((TusCommunicationError, requests.ConnectionError)):
@@ -68,7 +70,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(serve):
     """By the size that the client announces."""
     with serve():
         for size, status in ((25_000_001, 413), (10**10, 413)):
-            headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(size)}
+            headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(size), "Upload-Metadata": ENCODED}
             assert requests.post(f"{serve.url}/files/", headers=headers, timeout=20).status_code == status
         assert arrived(serve) == {}
 
@@ -76,7 +78,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(serve):
 def test_more_than_was_announced_is_refused(serve, tmp_path):
     """A client that announces little and sends much has its chunk refused; nothing gets into the storage."""
     with serve():
-        headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "10"}
+        headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "10", "Upload-Metadata": ENCODED}
         url = requests.post(f"{serve.url}/files/", headers=headers, timeout=20).headers["Location"]
         headers |= {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
         answer = requests.patch(url, headers=headers, data=b"x" * 1_000_000, timeout=20)
