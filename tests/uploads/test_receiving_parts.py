@@ -1,5 +1,6 @@
 """The parts of receiving: reading forms, names, counting, the spool, and what is left where something fails."""
 
+import asyncio
 import errno
 import fcntl
 import os
@@ -297,8 +298,6 @@ class Environ:
 
 def test_it_blocks_in_a_thread_and_is_awaited_on_a_loop(storage):
     """One function: it returns what was received, or what is to be awaited."""
-    import asyncio
-
     received = receive(Environ(form(FILE, part("t", b"a"), part("t", b"b"))), storage=storage)
     assert received["photo"].size == 10_000
     assert ("photo" in received, list(received), len(received)) == (True, ["photo"], 1)
@@ -321,28 +320,86 @@ def test_it_blocks_in_a_thread_and_is_awaited_on_a_loop(storage):
     assert left(storage) == []
 
 
-def test_a_view_that_is_cancelled(storage):
-    """What has come by then is removed, by whoever is at it."""
-    import asyncio
+class Streamed:
+    """What there is of a request of ASGI."""
 
-    class Request:
-        def __init__(self):
-            self.scope, self.headers, self.waiting = {}, {"content-type": FORM}, asyncio.Event()
+    def __init__(self, *pieces, ends=True):
+        self.scope, self.headers = {}, {"content-type": FORM}
+        self.pieces, self.ends, self.given = pieces, ends, asyncio.Event()
 
-        async def stream(self):
-            yield part("photo", b"x" * 2_000_000, "x.bin")[:-2]
-            yield b"x" * 1_500_000
-            self.waiting.set()
+    async def stream(self):
+        for piece in self.pieces:
+            yield piece
+        self.given.set()
+        if not self.ends:
             await asyncio.Event().wait()
 
+
+def test_the_loop_goes_on_while_the_disk_is_slow(storage, monkeypatch):
+    """Writing is waited for on a thread: what the loop has to do meanwhile is done."""
+    write, begun, go_on = os.write, threading.Event(), threading.Event()
+
+    def slow(file, data):
+        begun.set()
+        assert go_on.wait(20), "the loop stands still"
+        return write(file, data)
+
+    monkeypatch.setattr(arrival.os, "write", slow)
+
+    async def free():
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        go_on.set()
+
     async def main():
-        request = Request()
+        async def view():
+            return await receive(Streamed(form(FILE)), storage=storage)
+
+        received, _ = await asyncio.gather(view(), free())
+        return received
+
+    assert asyncio.run(main())["photo"].size == 10_000
+
+
+def test_what_is_refused_is_told_at_once(storage):
+    """A file that is too large is refused when that has been seen, though the client sends no more."""
+
+    async def main():
+        request = Streamed(part("photo", b"x" * 2_000_000, "x.bin")[:-2], ends=False)
+
+        async def drip():
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.001)
+
+        first = request.stream
+
+        async def stream():
+            async for piece in first():
+                yield piece
+                break
+            async for piece in drip():
+                yield piece
+
+        request.stream = stream
+        with pytest.raises(UploadRefused) as caught:
+            await receive(request, Intake(file_size=1_000_000, seconds=20), storage=storage)
+        return caught.value.status
+
+    assert asyncio.run(main()) == 413
+
+
+def test_a_view_that_is_cancelled(storage):
+    """What has come by then is removed, by whoever is at it."""
+
+    async def main():
+        request = Streamed(part("photo", b"x" * 2_000_000, "x.bin")[:-2], b"x" * 1_500_000, ends=False)
 
         async def view():
             return await receive(request, storage=storage)
 
         task = asyncio.create_task(view())
-        await request.waiting.wait()
+        await request.given.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

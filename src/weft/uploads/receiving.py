@@ -138,10 +138,12 @@ async def _take_all(chunks: AsyncGenerator[bytes, None], arrival: Arrival) -> No
             async for data in chunks:
                 batch.append(data)
                 size += len(data)
+                if writing is not None and (writing.done() or size >= _BATCH):
+                    await writing  # what it refuses is told at once
+                    writing = None
                 if size >= _BATCH:
-                    if writing is not None:
-                        await writing
                     writing = asyncio.create_task(to_thread(arrival.take, batch))
+                    writing.add_done_callback(_heard)
                     batch, size = [], 0
         if writing is not None:
             await writing
@@ -150,6 +152,12 @@ async def _take_all(chunks: AsyncGenerator[bytes, None], arrival: Arrival) -> No
     finally:
         if writing is not None:
             writing.cancel()
+
+
+def _heard(task: "asyncio.Task[None]") -> None:
+    """Whoever left for another reason does not ask for its error any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 @contextmanager
