@@ -1,6 +1,7 @@
 """Bodies of requests that bring files."""
 
 import hashlib
+import io
 
 BOUNDARY = "of-the-tests"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -26,3 +27,12 @@ def chunk(data):
 
 def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Environ:
+    """What there is of a request of WSGI."""
+
+    def __init__(self, body, **environ):
+        self.environ = {
+            "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": FORM, **environ
+        }  # fmt: skip

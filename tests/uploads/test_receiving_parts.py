@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from bodies import BOUNDARY, FORM, form, part
+from bodies import BOUNDARY, FORM, Environ, form, part
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -283,17 +283,6 @@ def test_a_forked_child_has_a_spool_of_its_own(tmp_path):
 
 
 # -- the function itself
-
-
-class Environ:
-    """What there is of a request of WSGI."""
-
-    def __init__(self, body, **environ):
-        import io
-
-        self.environ = {
-            "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": FORM, **environ
-        }  # fmt: skip
 
 
 def test_it_blocks_in_a_thread_and_is_awaited_on_a_loop(storage):

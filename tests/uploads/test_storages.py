@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
+from bodies import Environ, form, part
 
 from weft.errors import InvalidValue
-from weft.uploads import local, storages
+from weft.uploads import local, receiving, spools, storages
 from weft.uploads.errors import StorageError
 from weft.uploads.keys import checked_key, new_key
 from weft.uploads.local import LocalStorage
@@ -264,6 +265,18 @@ def test_a_store_that_cannot_be_reached(source):
     with pytest.raises(StorageError, match="cannot read"):
         storage.open("key")
     assert source.exists()
+
+
+def test_an_upload_into_an_object_store(s3, tmp_path, monkeypatch):
+    """It arrives on the disk, in the user's own spool, and nothing of it stays there."""
+    monkeypatch.setattr(receiving, "shared_spool", lambda: tmp_path / "spool")
+    storage = ObjectStorage(f"s3://shop/up?endpoint={s3}&region=us-east-1")
+    upload = receiving.receive(Environ(form(part("photo", b"x" * 1000, "x.png"))), storage=storage)["photo"]
+    with storage.open(upload.key) as file:
+        assert file.read() == b"x" * 1000
+    storage.delete(upload.key)
+    assert [path for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
+    spools.close()
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3:bucket", "s3://user:secret@bucket", "s3://bucket?colour=red"])

@@ -25,7 +25,7 @@ from weft.uploads.storages import storage as storage_here
 
 __all__ = ["receive"]
 
-_BATCH = 1024 * 1024  # bytes that are handed to a thread at once
+_BATCH = 512 * 1024  # bytes that are handed to a thread at once
 _USUAL = Intake()
 
 
