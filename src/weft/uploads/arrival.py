@@ -177,7 +177,7 @@ class _File:
 
 
 def _begin_to_write(file: int, start: int, size: int) -> None:
-    # Linux sends pages that are not written yet on their way, and returns: the disk works while we receive, and there is
-    # little left to do when the file is synchronized.
+    # Linux sends pages that are not written yet on their way, and returns: the disk works while we receive, and
+    # there is little left to do when the file is synchronized.
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file, start, size, os.POSIX_FADV_DONTNEED)
