@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 # Every test in these folders is checked for threads, descriptors and asyncio tasks that it leaves behind.
-_GUARDED = {"adapters", "calls", "executors", "http", "jobs", "logs", "runtime", "scopes", "testing"}
+_GUARDED = {"adapters", "calls", "executors", "http", "jobs", "logs", "runtime", "scopes", "testing", "uploads"}
 _PATIENCE = 5.0  # seconds that what has been told to end may take to do so
 
 

@@ -1,11 +1,13 @@
 """What strangers are told about overload and lateness."""
 
+import errno
 import json
 
 import pytest
 
 from weft.adapters.problem import problem_of
 from weft.errors import DeadlineExceeded, Overloaded, TaskCancelled
+from weft.uploads.errors import StorageError, UploadRefused
 
 
 def test_overload_is_503_with_retry_after():
@@ -74,3 +76,28 @@ def test_a_group_of_lateness_is_lateness():
 def test_other_errors_are_no_affair_of_wefts(error):
     """Anything else, even beside overload in one group, is left to the app."""
     assert problem_of(error) is None
+
+
+def test_an_upload_that_was_refused_has_its_own_status():
+    """Its message is for the client, and told, with the reason as a member of its own; of several, the first counts."""
+    refused = UploadRefused(429, "uploads", "4 uploads of yours are under way", retry_after=4.2)
+    for error in (refused, ExceptionGroup("several", [refused, UploadRefused(413, "too-large", "a file is large")])):
+        problem = problem_of(error)
+        assert (problem.status, problem.retry_after) == (429, 5)
+        assert json.loads(problem.body) == {
+            "type": "about:blank", "title": "Too Many Requests", "status": 429,
+            "detail": "4 uploads of yours are under way", "reason": "uploads",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EIO, 503)])
+def test_a_storage_that_fails(number, status):
+    """A full disk is 507, any other failure 503; its own words stay inside."""
+    problem = problem_of(StorageError(number, "cannot keep a file in /srv/secret"))
+    assert problem.status == status
+    assert b"secret" not in problem.body
+
+
+def test_refused_uploads_among_other_errors_are_no_affair_of_ours():
+    """A group is answered only if nothing else is in it."""
+    assert problem_of(ExceptionGroup("mixed", [UploadRefused(413, "x", "y"), KeyError("z")])) is None

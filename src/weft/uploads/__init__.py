@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from weft.uploads.images.recipes import Thumbnails as Thumbnails
     from weft.uploads.inspecting import PROBES as PROBES
     from weft.uploads.inspection import Inspection as Inspection
+    from weft.uploads.intake import Intake as Intake
     from weft.uploads.limits import Limits as Limits
+    from weft.uploads.local import LocalStorage as LocalStorage
     from weft.uploads.looking import inspect as inspect
     from weft.uploads.looking import look as look
+    from weft.uploads.objects import ObjectStorage as ObjectStorage
     from weft.uploads.places import memory_budget as memory_budget
+    from weft.uploads.received import Received as Received
+    from weft.uploads.receiving import receive as receive
     from weft.uploads.records import Upload as Upload
     from weft.uploads.storage import Storage as Storage
+    from weft.uploads.storages import use as use
 
 # Each name and the module that has it. No module here may bear the name of a function: importing it would hide it.
 _HOME = {
@@ -39,9 +45,13 @@ _HOME = {
     "Conversion": "conversions",
     "Image": "images.recipes",
     "Inspection": "inspection",
+    "Intake": "intake",
     "Limits": "limits",
+    "LocalStorage": "local",
     "Made": "conversions",
     "PROBES": "inspecting",
+    "ObjectStorage": "objects",
+    "Received": "received",
     "Storage": "storage",
     "StorageError": "errors",
     "Thumbnails": "images.recipes",
@@ -53,6 +63,8 @@ _HOME = {
     "inspect": "looking",
     "look": "looking",
     "memory_budget": "places",
+    "receive": "receiving",
+    "use": "storages",
 }
 
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's

@@ -1,22 +1,98 @@
-"""The storage of this process."""
+"""Which storage keeps the files of this process: one URL tells."""
 
-from weft.errors import InvalidCall
+import os
+import threading
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+
+from weft.errors import InvalidValue
 from weft.uploads.storage import Storage
 
-__all__ = ["install", "storage"]
+__all__ = ["install", "open_storage", "storage", "use"]
 
+VARIABLE = "WEFT_UPLOADS"
+DEFAULT = "file:weft-uploads"
+_FORMS = "file:uploads, file:/var/lib/shop/uploads, or s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1"
+
+_lock = threading.RLock()
 _storage: Storage | None = None
 
 
-def install(new: Storage | None) -> Storage | None:
-    """Put another storage in the place of this process's own, and return that one."""
-    global _storage
-    before, _storage = _storage, new
-    return before
+def open_storage(url: str) -> Storage:
+    """Open the storage that the URL names.
+
+    - `file:uploads`, `file:/var/lib/shop/uploads`: a folder
+    - `s3://bucket/prefix?endpoint=...&region=...`: an object store that speaks S3; `weft[s3]`
+
+    Raises:
+        InvalidValue: there is no such kind of storage.
+        ImportError: what it needs is not installed.
+    """
+    opener = _OPENERS.get(urlsplit(url).scheme)
+    found = None if opener is None else opener(url)
+    if found is None:
+        raise InvalidValue(f"{url!r} names no storage of uploads: write {_FORMS}")
+    return found
+
+
+def use(url: str) -> Storage:
+    """Keep this process's uploads in the storage that the URL names; see `open_storage`. Where the application starts.
+
+    Without it, the environment variable WEFT_UPLOADS tells; without that, it is the folder weft-uploads in the folder
+    where the process was started.
+
+    Raises:
+        InvalidValue: there is no such kind of storage.
+        ImportError: what it needs is not installed.
+    """
+    new = open_storage(url)
+    install(new)
+    return new
 
 
 def storage() -> Storage:
-    """The one of this process."""
-    if _storage is None:
-        raise InvalidCall("there is no storage")
-    return _storage
+    """The storage of this process, opened at first use. Any thread."""
+    global _storage
+    found = _storage
+    if found is not None:
+        return found
+    with _lock:
+        if _storage is None:
+            _storage = open_storage(os.environ.get(VARIABLE, DEFAULT))
+        return _storage
+
+
+def install(new: Storage | None) -> Storage | None:
+    """Put another storage in the place of this process's own, and return that one: one of your own, or in tests."""
+    global _storage
+    with _lock:
+        before, _storage = _storage, new
+    return before
+
+
+# -- the kinds of storage; each is imported when it is chosen
+
+
+def _file(url: str) -> Storage | None:
+    from weft.uploads.local import LocalStorage  # noqa: PLC0415 - a process needs one kind of storage
+
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    return None if parts.netloc or parts.query or not path else LocalStorage(path)
+
+
+def _s3(url: str) -> Storage | None:
+    from weft.uploads.objects import ObjectStorage  # noqa: PLC0415 - as above
+
+    return ObjectStorage(url)
+
+
+_OPENERS: dict[str, Callable[[str], Storage | None]] = {"file": _file, "s3": _s3}
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
