@@ -137,11 +137,11 @@ def main():
     report = Report(
         "jobs_kills",
         f"A worker of 8 slots is killed (SIGKILL) amid {JOBS} jobs of 50 ms, and started again at once; lost "
-        f"is what has not run {PATIENCE:g} s later, and so many seconds also mean never. A job that kills its worker "
-        f"each time beside {HARMLESS} harmless ones, with a supervisor that starts the worker again, for {PATIENCE:g} s. A "
-        f"worker that is stopped (SIGSTOP) for {STOPPED:g} s with a job of {LONGER:g} s under way, beside another that "
-        "lives. huey and Dramatiq have their defaults; Celery, RQ, taskiq and Procrastinate the safest settings that "
-        "they have, with 10 s of visibility or heartbeat.",
+        f"is what has not run {PATIENCE:g} s later, and so many seconds also mean never. A job that kills its "
+        f"worker each time beside {HARMLESS} harmless ones, with a supervisor that starts the worker again, "
+        f"for {PATIENCE:g} s. A worker that is stopped (SIGSTOP) for {STOPPED:g} s with a job of {LONGER:g} s "
+        "under way, beside another that lives. huey and Dramatiq have their defaults; Celery, RQ, taskiq and "
+        "Procrastinate the safest settings that they have, with 10 s of visibility or heartbeat.",
     )
     medians = {}
     for case, measure, rounds in (

@@ -85,6 +85,8 @@ class _Complaints(logging.Handler):
 
 
 def _ends(thread: threading.Thread) -> bool:
+    if isinstance(thread, threading._DummyThread):  # a library's own, which has called Python once
+        return True
     thread.join(_PATIENCE)
     return not thread.is_alive()
 

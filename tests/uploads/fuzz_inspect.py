@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pictures import frames, quarters, save
+from sample_pictures import frames, quarters, save
 
 from weft.uploads import Inspection, Limits, UploadRefused, look
 

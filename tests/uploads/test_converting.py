@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import recipes
-from pictures import Folder, photo, quarters, save
 from recipes import Alone, Apart, Copy
+from sample_pictures import Folder, photo, quarters, save
 
 import weft
 from weft.calls.budgets import SharedBudget
@@ -156,7 +156,7 @@ def test_limits_are_kept(storage, picture):
 
 def test_animations_are_the_recipes_affair(storage, tmp_path):
     """Refused by default; the first frame counts alone where it alone is taken; all count where all are kept."""
-    from pictures import frames
+    from sample_pictures import frames
 
     first, *rest = frames(5)
     source = save(first, tmp_path / "a.gif", save_all=True, append_images=rest)
@@ -173,7 +173,7 @@ def test_animations_are_the_recipes_affair(storage, tmp_path):
 
 def test_what_moves_and_cannot_be_kept_is_refused(storage, tmp_path):
     """An animated PNG that is to be kept whole: 415."""
-    from pictures import frames
+    from sample_pictures import frames
 
     first, *rest = frames(5)
     source = save(first, tmp_path / "a.png", save_all=True, append_images=rest)

@@ -4,8 +4,8 @@ import io
 import zipfile
 
 import pytest
-from pictures import BLUE, CORNERS, RED, WHITE, corners, display_p3, exif, frames, near, photo, quarters, save
 from PIL import Image as Pillow
+from sample_pictures import BLUE, CORNERS, RED, WHITE, corners, display_p3, exif, frames, near, photo, quarters, save
 
 from weft.errors import InvalidValue
 from weft.uploads import Image, Limits, Thumbnails, UploadRefused, look

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pillow_heif
 import pytest
-from pictures import Folder, frames, photo, png_claiming, quarters, save
 from PIL import Image
+from sample_pictures import Folder, frames, photo, png_claiming, quarters, save
 
 from weft.uploads import Inspection, Limits, Upload, UploadRefused, inspect, look
 from weft.uploads.sniffing import sniff

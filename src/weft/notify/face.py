@@ -30,8 +30,8 @@ def use(
     Args:
         smtp: the mail server: `smtp+starttls://user:password@host:587?from=shop@example.org`; `smtps://` for TLS from
             the start, `smtp://` for none. Without it, the environment variable WEFT_SMTP tells.
-        secrets: name -> webhook secret ("whsec_..."), or several while they change, the newest first. Without it,
-            WEFT_WEBHOOK_SECRET is the one called "default".
+        secrets: name -> webhook secret, as in `whsec_MfKQ9r8G...`, or several while they change, the newest first.
+            Without it, WEFT_WEBHOOK_SECRET is the one called "default".
         channels: name -> Apprise's URL of a service.
         templates: the folder of templates, or name -> template.
         allow: networks and hosts that webhooks may go to although they are private: ["10.1.0.0/16"].
