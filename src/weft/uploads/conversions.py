@@ -1,7 +1,8 @@
 """The one table that says, for each kind of recipe, what carries it out and where that may run.
 
 A recipe is a frozen dataclass that says what is to be made of a file: `Image(width=1600, format="webp")`. What makes it
-knows files alone: it reads `source` and writes into `folder`, an empty folder of its own that is swept afterwards.
+knows files alone: it reads `source` and writes into `folder`, an empty folder of its own that is swept afterwards. It is told
+the limits as well, because a header does not say all: how many rows a table has shows while it is read.
 """
 
 from collections.abc import Callable
@@ -47,7 +48,7 @@ class Conversion:
     """How one kind of recipe is carried out.
 
     Attributes:
-        make: (source, recipe, folder) -> what was made. Blocks. A plain function at the top of its module, so that a
+        make: (source, recipe, folder, limits) -> what was made. Blocks. A plain function at the top of its module, so that a
             process finds it. Raises `UploadRefused` where the file is to blame.
         where: where it may run.
         memory: (inspection, recipe) -> bytes that it will need at most, estimated from the header.
@@ -56,7 +57,7 @@ class Conversion:
         many: whether it makes several files, so that the result is a tuple.
     """
 
-    make: Callable[[Path, Any, Path], tuple[Made, ...]]
+    make: Callable[[Path, Any, Path, Limits], tuple[Made, ...]]
     where: Where
     memory: Callable[[Inspection, Any], int]
     look: Callable[[Path, Any, Limits], Inspection] | None = None
