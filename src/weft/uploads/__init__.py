@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from weft.uploads.converting import convert_file as convert_file
     from weft.uploads.errors import StorageError as StorageError
     from weft.uploads.errors import UploadRefused as UploadRefused
+    from weft.uploads.files.media import Media as Media
+    from weft.uploads.files.media import Poster as Poster
+    from weft.uploads.files.pdf import PdfPages as PdfPages
+    from weft.uploads.files.pdf import PdfText as PdfText
+    from weft.uploads.files.tables import Table as Table
+    from weft.uploads.files.unzip import Unzip as Unzip
     from weft.uploads.images.recipes import Image as Image
     from weft.uploads.images.recipes import Thumbnails as Thumbnails
     from weft.uploads.inspecting import PROBES as PROBES
@@ -41,10 +47,16 @@ _HOME = {
     "Inspection": "inspection",
     "Limits": "limits",
     "Made": "conversions",
+    "Media": "files.media",
     "PROBES": "inspecting",
+    "PdfPages": "files.pdf",
+    "PdfText": "files.pdf",
+    "Poster": "files.media",
     "Storage": "storage",
     "StorageError": "errors",
+    "Table": "files.tables",
     "Thumbnails": "images.recipes",
+    "Unzip": "files.unzip",
     "Upload": "records",
     "UploadRefused": "errors",
     "Where": "conversions",
