@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from pictures import Folder
+from PIL import Image
 
 import weft
 from weft.errors import InvalidValue

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from documents import assembled, document
-from PIL import Image
 from pictures import Folder
+from PIL import Image
 
 import weft
 from weft.errors import InvalidValue
@@ -169,12 +169,16 @@ def bomb():
 def endless():
     """A large page that is painted all over a hundred thousand times, in few bytes."""
     painting = b"/S sh " * 100_000
+    shading = (
+        b"<< /ShadingType 2 /ColorSpace /DeviceRGB /Coords [0 0 4000 4000] /Extend [true true] "
+        b"/Function << /FunctionType 2 /Domain [0 1] /C0 [0 0 0] /C1 [1 1 1] /N 2 >> >>"
+    )
     return assembled([
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 4000 4000] /Contents 4 0 R /Resources << /Shading << /S << "
-        b"/ShadingType 2 /ColorSpace /DeviceRGB /Coords [0 0 4000 4000] /Extend [true true] "
-        b"/Function << /FunctionType 2 /Domain [0 1] /C0 [0 0 0] /C1 [1 1 1] /N 2 >> >> >> >> >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 4000 4000] /Contents 4 0 R "
+        b"/Resources << /Shading << /S %s >> >> >>"
+        % shading,
         b"<< /Length %d >>\nstream\n" % len(painting) + painting + b"\nendstream",
     ])  # fmt: skip
 

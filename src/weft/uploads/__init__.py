@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from weft.later import later
 
 if TYPE_CHECKING:
+    from weft.uploads.batches import Processing as Processing
+    from weft.uploads.batches import process as process
     from weft.uploads.conversions import CONVERSIONS as CONVERSIONS
     from weft.uploads.conversions import Conversion as Conversion
     from weft.uploads.conversions import Made as Made
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from weft.uploads.looking import look as look
     from weft.uploads.places import memory_budget as memory_budget
     from weft.uploads.records import Upload as Upload
+    from weft.uploads.reports import Processed as Processed
+    from weft.uploads.reports import Progress as Progress
+    from weft.uploads.reports import Report as Report
     from weft.uploads.storage import Storage as Storage
 
 # Each name and the module that has it. No module here may bear the name of a function: importing it would hide it.
@@ -52,6 +57,10 @@ _HOME = {
     "PdfPages": "files.pdf",
     "PdfText": "files.pdf",
     "Poster": "files.media",
+    "Processed": "reports",
+    "Processing": "batches",
+    "Progress": "reports",
+    "Report": "reports",
     "Storage": "storage",
     "StorageError": "errors",
     "Table": "files.tables",
@@ -65,6 +74,7 @@ _HOME = {
     "inspect": "looking",
     "look": "looking",
     "memory_budget": "places",
+    "process": "batches",
 }
 
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's
