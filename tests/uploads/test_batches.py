@@ -260,6 +260,17 @@ def test_server_sent_events(files, storage):
     assert [kind for kind, *_ in parsed(asyncio.run(main()))] == ["progress"] * 5 + ["report"]
 
 
+def test_a_client_that_goes_away_ends_the_rest(files, storage):
+    """As a WSGI server tells it: by `close`."""
+    texts = process(files[:3], Copy(wait=True), storage=storage).sse()
+    assert next(iter(texts)).startswith("event: progress")
+    texts.close()
+    texts.close()
+    recipes.gate.set()
+    places.close()
+    assert not list(storage.path.iterdir())
+
+
 def test_a_hostile_name_breaks_no_event(tmp_path):
     """Whatever it holds."""
     upload = Upload("k", 1, "sha256:0", None, "a\n\nevent: report\ndata: {}\u2028")

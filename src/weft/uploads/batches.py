@@ -172,22 +172,32 @@ class Processing:
 
 
 class ServerSentEvents:
-    """The events of a `Processing` as lines of text; iterate once, with `for` or `async for`."""
+    """The events of a `Processing` as text; iterate once, with `for` or `async for`."""
 
     def __init__(self, processing: Processing) -> None:
         self._processing = processing
+        self._texts: Generator[str, None, None] | None = None
 
     def __iter__(self) -> Iterator[str]:
-        with closing(iter(self._processing)) as events:  # type: ignore[type-var]
-            for event in events:
-                yield event.as_sse()
-        yield self._processing._whole().as_sse()  # noqa: SLF001 - of this module
+        self._texts = self._generate()
+        return self._texts
 
     async def __aiter__(self) -> AsyncIterator[str]:
         async with aclosing(aiter(self._processing)) as events:  # type: ignore[type-var]
             async for event in events:
                 yield event.as_sse()
-        yield self._processing._whole().as_sse()  # noqa: SLF001 - of this module
+        yield (await self._processing).as_sse()
+
+    def close(self) -> None:
+        """Give up what has not ended. WSGI servers call it when the client has gone."""
+        if self._texts is not None:
+            self._texts.close()
+
+    def _generate(self) -> Generator[str, None, None]:
+        with closing(iter(self._processing)) as events:  # type: ignore[type-var]
+            for event in events:
+                yield event.as_sse()
+        yield self._processing.result().as_sse()
 
 
 def _function(work: Any, limits: Limits | None, storage: Storage | None) -> Callable[..., Any]:

@@ -40,7 +40,10 @@ def as_utf8(source: Path, encoding: str, folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What is known of a CSV before it is parsed: what separates its fields, and how many line feeds it has."""
+    """What is known of a CSV before it is parsed: what separates its fields, and how many lines it may have.
+
+    The number is a guess by the first megabyte.
+    """
 
     separator: str
     lines: int
@@ -58,7 +61,7 @@ def first_look(path: Path, separator: str | None) -> Looks:
         _refuse("the file is empty")
     if head.startswith(_UTF16):
         _refuse("the file is UTF-16: save it as UTF-8")
-    feeds = _count_lines_without_nul(path)
+    _refuse_nul(path)
     if b"\n" not in head and len(head) == _HEAD:
         _refuse(f"line 1 does not end in the first {_HEAD} bytes: this is no table")
     lines = _lines(head)
@@ -72,7 +75,7 @@ def first_look(path: Path, separator: str | None) -> Looks:
     columns = lines[0].count(separator) + 1
     if columns > _COLUMNS:
         raise UploadRefused(413, "columns", f"the table has {columns} columns; at most {_COLUMNS} are taken here")
-    return Looks(separator, feeds)
+    return Looks(separator, path.stat().st_size * head.count(b"\n") // len(head))
 
 
 def blame(path: Path, separator: str) -> None:
@@ -125,17 +128,26 @@ def _fits(lines: list[str], separator: str) -> bool:
     return len(counts) == 1 and counts.pop() > 1
 
 
-def _count_lines_without_nul(path: Path) -> int:
-    # Into one buffer, again and again: 0.1 to 0.2 s for a gigabyte.
+def _refuse_nul(path: Path) -> None:
+    # Into one buffer, again and again: 60 to 100 ms for a gigabyte.
     piece = bytearray(_PIECE)
-    feeds = 0
     with path.open("rb", buffering=0) as file:
+        before = 0
         while count := file.readinto(piece):
             at = piece.find(0, 0, count)
             if at >= 0:
-                _refuse(f"line {feeds + piece.count(10, 0, at) + 1} has a NUL byte in it: this is no text")
-            feeds += piece.count(10, 0, count)
-    return feeds
+                _refuse(f"line {_line_of(path, before + at)} has a NUL byte in it: this is no text")
+            before += count
+
+
+def _line_of(path: Path, offset: int) -> int:
+    feeds = 0
+    with path.open("rb") as file:
+        while offset:
+            piece = file.read(min(_PIECE, offset))
+            feeds += piece.count(b"\n")
+            offset -= len(piece)
+    return feeds + 1
 
 
 def _refuse_encoding(line: int, error: UnicodeDecodeError) -> NoReturn:

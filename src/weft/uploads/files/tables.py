@@ -31,6 +31,7 @@ Format = Literal["parquet", "json", "csv"]
 
 _UNREADABLE = "the file cannot be read as a table: perhaps a quotation mark in it is not closed, or not doubled"
 _INFERRED = 10_000  # rows by which the types of columns are guessed
+_LEVEL = 1  # of zstd; with polars' own, 3, 1 GB took 1.4 times as long, for a file 6 % smaller or 3 % larger
 _ENDINGS: Mapping[str, str] = {"parquet": "parquet", "json": "ndjson", "csv": "csv"}
 _ENGINE = 150_000_000  # bytes that polars takes for itself, measured
 _STREAM = 350_000_000  # bytes that it has under way at most, measured with 1 GB
@@ -94,12 +95,12 @@ def _convert_csv(source: Path, recipe: Table, folder: Path, made: Path, limits: 
     path = as_utf8(source, recipe.encoding, folder)
     looks = first_look(path, recipe.separator)
     if looks.lines > limits.rows:
-        # It may have too many rows, and one more than allowed tells. What comes after it is not read, so that polars
-        # does not notice all that is broken: what turns out to be short enough is read again, to its end.
+        # One row more than allowed tells, and what comes after it is not read; so polars does not notice all that is
+        # broken, and what turns out to be short enough is read again, to its end.
         _read_csv(path, looks.separator, recipe.format, made, limits.rows + 1)
         _refuse_rows(made, recipe.format, limits)
     _read_csv(path, looks.separator, recipe.format, made, None)
-    if looks.lines > limits.rows:
+    if path.stat().st_size > limits.rows:  # a row takes a byte, at least
         _refuse_rows(made, recipe.format, limits)
 
 
@@ -156,8 +157,10 @@ def _holds(name: str, kind: Any) -> "pl.Expr":
 
 def _sink(frame: "pl.LazyFrame", format_: str, made: Path) -> None:
     sinks: dict[str, Callable[[Path], object]] = {
-        "parquet": frame.sink_parquet, "json": frame.sink_ndjson, "csv": frame.sink_csv,
-    }  # fmt: skip
+        "parquet": partial(frame.sink_parquet, compression_level=_LEVEL),
+        "json": frame.sink_ndjson,
+        "csv": frame.sink_csv,
+    }
     sinks[format_](made)
 
 
