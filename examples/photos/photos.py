@@ -3,7 +3,7 @@
 import weft
 from weft.uploads import Image
 
-# Here, and not in the app: a process of its own, for a photo that may have killed its worker, imports this module alone.
+# Here, and not in the app: a process of its own, for a photo that has killed its worker, imports this module alone.
 storage = weft.uploads.use("file:photos-kept")
 SMALL = Image(width=1600, format="webp")
 

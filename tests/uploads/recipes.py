@@ -38,7 +38,7 @@ class Apart:
     memory: int = 1_000_000
 
 
-def copy(source, recipe, folder):
+def copy(source, recipe, folder, limits):
     global inside, most
     with _lock:
         inside += 1
@@ -59,7 +59,7 @@ def copy(source, recipe, folder):
             inside -= 1
 
 
-def apart(source, recipe, folder):
+def apart(source, recipe, folder, limits):
     if recipe.deed == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if recipe.deed == "hang":

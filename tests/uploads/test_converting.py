@@ -373,7 +373,7 @@ def test_an_unknown_recipe_is_refused_where_it_is_written(picture):
 def test_users_override_the_table(storage, picture, monkeypatch):
     """Another conversion can be put in the place of ours."""
 
-    def mine(source, recipe, folder):
+    def mine(source, recipe, folder, limits):
         (folder / "x").write_bytes(b"mine")
         return (Made(folder / "x", "txt"),)
 
@@ -399,7 +399,7 @@ def test_a_storage_that_fails_half_way_keeps_nothing(tmp_path, picture):
 def test_a_full_disk_is_the_servers_fault(storage, picture, monkeypatch):
     """No room to convert in: a `StorageError`, and not the client's fault."""
 
-    def full(source, recipe, folder):
+    def full(source, recipe, folder, limits):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setitem(CONVERSIONS, Image, Conversion(full, Where.THREADS, lambda seen, recipe: 1))

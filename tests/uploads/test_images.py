@@ -41,7 +41,7 @@ def made(tmp_path):
     def make(source, recipe):
         folder = tmp_path / "made"
         folder.mkdir(exist_ok=True)
-        (one,) = render(source, recipe, folder)
+        (one,) = render(source, recipe, folder, MANY)
         assert one.path.parent == folder
         assert look(one.path, limits=MANY).format == one.format
         return opened(one.path)
@@ -253,7 +253,7 @@ def test_thumbnails_come_from_one_decode(tmp_path, engine_name, monkeypatch):
         from weft.uploads.images import pillow
 
         monkeypatch.setattr(pillow, "_open", _counted(pillow._open, decoded))
-    made = render_thumbnails(source, Thumbnails(widths=(50, 200, 100, 4000), format="webp"), tmp_path)
+    made = render_thumbnails(source, Thumbnails(widths=(50, 200, 100, 4000), format="webp"), tmp_path, MANY)
     assert [one.path.name for one in made] == ["50.webp", "200.webp", "100.webp", "4000.webp"]
     images = [opened(one.path) for one in made]
     assert [image.size for image in images] == [(50, 38), (200, 150), (100, 75), (400, 300)]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from weft.later import later
 
 if TYPE_CHECKING:
+    from weft.uploads.batches import Processing as Processing
+    from weft.uploads.batches import process as process
     from weft.uploads.conversions import CONVERSIONS as CONVERSIONS
     from weft.uploads.conversions import Conversion as Conversion
     from weft.uploads.conversions import Made as Made
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from weft.uploads.converting import convert_file as convert_file
     from weft.uploads.errors import StorageError as StorageError
     from weft.uploads.errors import UploadRefused as UploadRefused
+    from weft.uploads.files.media import Media as Media
+    from weft.uploads.files.media import Poster as Poster
+    from weft.uploads.files.pdf import PdfPages as PdfPages
+    from weft.uploads.files.pdf import PdfText as PdfText
+    from weft.uploads.files.tables import Table as Table
+    from weft.uploads.files.unzip import Unzip as Unzip
     from weft.uploads.images.recipes import Image as Image
     from weft.uploads.images.recipes import Thumbnails as Thumbnails
     from weft.uploads.inspecting import PROBES as PROBES
@@ -36,6 +44,9 @@ if TYPE_CHECKING:
     from weft.uploads.received import Received as Received
     from weft.uploads.receiving import receive as receive
     from weft.uploads.records import Upload as Upload
+    from weft.uploads.reports import Processed as Processed
+    from weft.uploads.reports import Progress as Progress
+    from weft.uploads.reports import Report as Report
     from weft.uploads.storage import Storage as Storage
     from weft.uploads.storages import use as use
 
@@ -49,12 +60,22 @@ _HOME = {
     "Limits": "limits",
     "LocalStorage": "local",
     "Made": "conversions",
+    "Media": "files.media",
     "PROBES": "inspecting",
     "ObjectStorage": "objects",
     "Received": "received",
+    "PdfPages": "files.pdf",
+    "PdfText": "files.pdf",
+    "Poster": "files.media",
+    "Processed": "reports",
+    "Processing": "batches",
+    "Progress": "reports",
+    "Report": "reports",
     "Storage": "storage",
     "StorageError": "errors",
+    "Table": "files.tables",
     "Thumbnails": "images.recipes",
+    "Unzip": "files.unzip",
     "Upload": "records",
     "UploadRefused": "errors",
     "Where": "conversions",
@@ -65,6 +86,7 @@ _HOME = {
     "memory_budget": "places",
     "receive": "receiving",
     "use": "storages",
+    "process": "batches",
 }
 
 __all__ = [*_HOME]  # noqa: PLE0604 - the names are the table's

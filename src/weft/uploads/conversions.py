@@ -1,7 +1,8 @@
 """The one table that says, for each kind of recipe, what carries it out and where that may run.
 
 A recipe is a frozen dataclass that says what is to be made of a file: `Image(width=1600, format="webp")`. What makes it
-knows files alone: it reads `source` and writes into `folder`, an empty folder of its own that is swept afterwards.
+knows files alone: it reads `source` and writes into `folder`, an empty folder of its own that is swept afterwards. It
+is told the limits as well, because a header does not say all: how many rows a table has shows while it is read.
 """
 
 from collections.abc import Callable
@@ -36,10 +37,12 @@ class Made:
     Attributes:
         path: it, inside the folder that was given.
         format: what it is now, and its ending: "webp", "parquet", "txt".
+        filename: what people may call it, as in an archive; to be shown, never to be opened. "": after the source.
     """
 
     path: Path
     format: str
+    filename: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,8 @@ class Conversion:
     """How one kind of recipe is carried out.
 
     Attributes:
-        make: (source, recipe, folder) -> what was made. Blocks. A plain function at the top of its module, so that a
-            process finds it. Raises `UploadRefused` where the file is to blame.
+        make: (source, recipe, folder, limits) -> what was made. Blocks. A plain function at the top of its module, so
+            that a process finds it. Raises `UploadRefused` where the file is to blame.
         where: where it may run.
         memory: (inspection, recipe) -> bytes that it will need at most, estimated from the header.
         look: (path, recipe, limits) -> what the header says, if such a file is taken: `weft.uploads.look` with the
@@ -56,7 +59,7 @@ class Conversion:
         many: whether it makes several files, so that the result is a tuple.
     """
 
-    make: Callable[[Path, Any, Path], tuple[Made, ...]]
+    make: Callable[[Path, Any, Path, Limits], tuple[Made, ...]]
     where: Where
     memory: Callable[[Inspection, Any], int]
     look: Callable[[Path, Any, Limits], Inspection] | None = None

@@ -167,11 +167,9 @@ class _Conversion:
 
     def _call(self, path: Path, folder: Path, memory: int) -> Call[tuple[Made, ...]]:
         if self.how.where is Where.PROCESSES:
-            made = call(cpu(making.make_capped), self.how.make, path, self.recipe, folder, memory).using(
-                name=self._name
-            )
+            made = call(cpu(making.make_capped), self.how.make, path, self.recipe, folder, self.limits, memory=memory)
         else:
-            made = self._here(self._name, making.make, self.how.make, path, self.recipe, folder)
+            made = self._here(self._name, making.make, self.how.make, path, self.recipe, folder, self.limits)
         return made.using(timeout=self.limits.seconds, name=self._name)
 
     def _here(self, name: str, fn: Callable[..., T], *args: Any) -> Call[T]:

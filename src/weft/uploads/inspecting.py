@@ -22,5 +22,10 @@ counting. It may find a format more precise than its own: that of "zip" may answ
 PROBES: dict[str, Probe] = {}
 """Format, as the first bytes tell it -> the probe that looks further."""
 
-HOMES: list[str] = ["weft.uploads.pictures", "weft.uploads.boxes"]
+HOMES: list[str] = [
+    "weft.uploads.pictures",
+    "weft.uploads.boxes",
+    "weft.uploads.files.archives",
+    "weft.uploads.files.pdf",
+]
 """Modules that put their probes into the table as they are imported, which the first inspection does."""

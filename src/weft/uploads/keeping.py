@@ -30,7 +30,7 @@ def in_storage(source: Upload | Path | str, storage: Storage | None) -> Keep:
         kept: list[Upload] = []
         try:
             for each in made:
-                note = _note(each, f"{secrets.token_hex(16)}.{each.format}", _name(named, each, among=made))
+                note = _note(each, f"{secrets.token_hex(16)}.{each.format}", _shown(named, each, among=made))
                 target.put(each.path, note.key)
                 kept.append(note)
             if workplace.forsaken:
@@ -81,6 +81,10 @@ def _targets(source: Path, target: Path, made: tuple[Made, ...]) -> Iterable[tup
     if len(made) == 1:
         return [(made[0], target)]
     raise NotADirectoryError(f"{target} must be a folder: there are {len(made)} files to write")
+
+
+def _shown(original: str, made: Made, *, among: tuple[Made, ...]) -> str:
+    return made.filename or _name(original, made, among=among)
 
 
 def _name(original: str, made: Made, *, among: tuple[Made, ...]) -> str:

@@ -18,7 +18,7 @@ from weft.uploads.records import Upload
 from weft.uploads.sniffing import HEAD, sniff
 from weft.uploads.storage import Storage
 
-__all__ = ["default_storage", "inspect", "local", "look"]
+__all__ = ["default_storage", "inspect", "local", "look", "size_of"]
 
 _MEGA = 1_000_000
 
@@ -66,12 +66,10 @@ def look(
     if still:
         limits = replace(limits, frames=1)
     _load()
-    size = path.stat().st_size
-    if size > limits.size:
-        raise UploadRefused(
-            413, "too-large", f"the file has {size / _MEGA:.3g} MB: at most {limits.size / _MEGA:.3g} MB are taken"
-        )
+    size = size_of(path, limits)
     kind = _format_of(path, allow)
+    if kind != "zip":  # which may prove to be a workbook or another document
+        _refuse_unwanted(kind, allow)
     probe = PROBES.get(kind)
     seen = Inspection(kind, size) if probe is None else probe(path, limits)
     if still:
@@ -79,6 +77,16 @@ def look(
     _refuse_unwanted(seen.format, allow)
     _refuse_excess(seen, limits)
     return seen
+
+
+def size_of(path: Path, limits: Limits) -> int:
+    """Bytes of the file, if that is within the limits. Raises `UploadRefused` 413 else."""
+    size = path.stat().st_size
+    if size > limits.size:
+        raise UploadRefused(
+            413, "too-large", f"the file has {size / _MEGA:.3g} MB: at most {limits.size / _MEGA:.3g} MB are taken"
+        )
+    return size
 
 
 def local(source: Upload | Path | str, storage: Storage | None, stack: ExitStack) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 from weft.uploads.conversions import Made
 from weft.uploads.errors import StorageError, UploadRefused
+from weft.uploads.limits import Limits
 
 try:
     import resource
@@ -19,14 +20,12 @@ except ImportError:  # pragma: no cover - Windows has no such caps
 
 __all__ = ["make", "make_capped"]
 
-Make = Callable[[Path, Any, Path], tuple[Made, ...]]
+Make = Callable[[Path, Any, Path, Limits], tuple[Made, ...]]
 
 _ROOM = 256 << 20  # bytes beside the estimate: libraries, stacks and arenas that are reserved and not used
 
 
-def make(
-    fn: Callable[[Path, Any, Path], tuple[Made, ...]], source: Path, recipe: Any, folder: Path
-) -> tuple[Made, ...]:
+def make(fn: Make, source: Path, recipe: Any, folder: Path, limits: Limits) -> tuple[Made, ...]:
     """Call what carries out the recipe.
 
     Raises:
@@ -35,7 +34,7 @@ def make(
     """
     _count(1)
     try:
-        made = fn(source, recipe, folder)
+        made = fn(source, recipe, folder, limits)
     except MemoryError as error:
         raise UploadRefused(413, "memory", "this file takes more memory to convert than is allowed") from error
     except OSError as error:
@@ -50,15 +49,15 @@ def make(
     return made
 
 
-def make_capped(fn: Make, source: Path, recipe: Any, folder: Path, memory: int) -> tuple[Made, ...]:
+def make_capped(fn: Make, source: Path, recipe: Any, folder: Path, limits: Limits, *, memory: int) -> tuple[Made, ...]:
     """As `make`, in a process of its own, which may take twice the estimated bytes and no more."""
     if resource is None or sys.platform != "linux":  # elsewhere the cap is not kept, or counts otherwise
-        return make(fn, source, recipe, folder)
+        return make(fn, source, recipe, folder, limits)
     before = resource.getrlimit(resource.RLIMIT_AS)
     cap = _address_space() + 2 * memory + _ROOM
     resource.setrlimit(resource.RLIMIT_AS, (cap if before[1] < 0 else min(cap, before[1]), before[1]))
     try:
-        return make(fn, source, recipe, folder)
+        return make(fn, source, recipe, folder, limits)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
 

@@ -104,7 +104,7 @@ class Thumbnails:
         _check_output(self.format, self.quality)
 
 
-def render(source: Path, recipe: Image, folder: Path) -> tuple[Made, ...]:
+def render(source: Path, recipe: Image, folder: Path, _limits: Limits) -> tuple[Made, ...]:
     """Carry an `Image` out.
 
     Raises:
@@ -118,7 +118,7 @@ def render(source: Path, recipe: Image, folder: Path) -> tuple[Made, ...]:
     return _render(source, seen, [(folder / "image", size)], kind, recipe, animated=animated)
 
 
-def render_thumbnails(source: Path, recipe: Thumbnails, folder: Path) -> tuple[Made, ...]:
+def render_thumbnails(source: Path, recipe: Thumbnails, folder: Path, _limits: Limits) -> tuple[Made, ...]:
     """Carry `Thumbnails` out. Raises as `render`."""
     seen = _seen_again(source, still=True)
     wanted = [(folder / str(width), Size(width, None, "inside")) for width in recipe.widths]

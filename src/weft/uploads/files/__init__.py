@@ -1,0 +1,1 @@
+"""Tables, documents, archives, audio and video: recipes, and what carries them out."""
