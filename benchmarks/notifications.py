@@ -227,9 +227,9 @@ def main():
     options = parser.parse_args()
     report = Report(
         "notifications",
-        f"{options.count:,} notifications, half of them mails and half webhooks, to servers on this machine that refuse "
-        f"one in {REFUSED} at its first coming. One thread asks for them as fast as it can; they are delivered by another "
-        "process, and by a thread of the same one in the case of the loop, which has three tries.",
+        f"{options.count:,} notifications, half of them mails and half webhooks, to servers on this machine that "
+        f"refuse one in {REFUSED} at its first coming. One thread asks for them as fast as it can; they are delivered "
+        "by another process, and by a thread of the same one in the case of the loop, which has three tries.",
     )
     medians = {}
     for name in PEERS:

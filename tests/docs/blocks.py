@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def set_up(namespace: dict[str, Any]) -> None:
     """Give the document a folder to be in, and servers to talk to instead of the internet."""
     import support
 
+    urllib.request.install_opener(None)  # one that was made before knows nothing of the page's proxy
     namespace["_before"] = str(Path.cwd()), list(sys.path), dict(os.environ)
     namespace["_closing"] = closing = contextlib.ExitStack()
     namespace["_folder"] = folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="weft-docs-"))

@@ -9,6 +9,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def working_folder():
+    """The folder in which conversions of this process work; its lock is kept open for the life of the process."""
+    from weft.uploads import workplaces
+
+    return workplaces._home_of_this_process()
+
+
 @pytest.fixture(scope="session")
 def s3():
     """The address of a server that speaks S3 and has a bucket "shop", and credentials for it in the environment."""

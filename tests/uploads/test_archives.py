@@ -10,7 +10,7 @@ import pytest
 from documents import archive, document, lying, overlapping, workbook
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import Folder, quarters, save
+from sample_pictures import Folder, quarters, save
 
 from weft.uploads import Limits, Unzip, UploadRefused, convert, inspect
 from weft.uploads.files.unzip import make_unzipped

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 import recipes
 from documents import archive
-from pictures import Folder, quarters, save
 from recipes import Apart, Copy
+from sample_pictures import Folder, quarters, save
 
 import weft
 from weft.errors import InvalidCall, InvalidValue, WouldBlock

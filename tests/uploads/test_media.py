@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from pictures import Folder
 from PIL import Image
+from sample_pictures import Folder
 
 import weft
 from weft.errors import InvalidValue

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from documents import assembled, document
-from pictures import Folder
 from PIL import Image
+from sample_pictures import Folder
 
 import weft
 from weft.errors import InvalidValue

@@ -8,7 +8,7 @@ import sys
 import polars as pl
 import pytest
 from documents import archive, row, workbook
-from pictures import Folder
+from sample_pictures import Folder
 
 from weft.errors import InvalidValue
 from weft.uploads import Limits, Table, UploadRefused, convert, inspect, storages
