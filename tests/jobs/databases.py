@@ -1,13 +1,18 @@
-"""Places for jobs, each of them empty, and gone afterwards."""
+"""Places for jobs, each of them empty, and gone afterwards. Where a server is not there, its tests are skipped.
+
+In CI that is an error: see `conftest.py` at the root.
+"""
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 from contextlib import contextmanager
 
 import kombu
 import psycopg
+import pytest
 import redis
 
 POSTGRESQL = os.environ.get("WEFT_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
@@ -27,7 +32,11 @@ def memory(_folder):
 @contextmanager
 def postgresql(_folder):
     name = f"weft_test_{secrets.token_hex(6)}"
-    with psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True) as server:
+    try:
+        connection = psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError:
+        pytest.skip(f"no PostgreSQL at {POSTGRESQL}; WEFT_TEST_POSTGRESQL names another")
+    with connection as server:
         server.execute(f"CREATE DATABASE {name}")
         try:
             yield f"{POSTGRESQL}/{name}"
@@ -43,8 +52,11 @@ def celery_redis(folder):
 
 @contextmanager
 def celery_rabbitmq(folder):
-    with kombu.Connection(RABBITMQ) as connection, _redis(folder) as port:
-        connection.SimpleQueue("default").clear()
+    with kombu.Connection(RABBITMQ, connect_timeout=5) as connection, _redis(folder) as port:
+        try:
+            connection.SimpleQueue("default").clear()
+        except OSError:
+            pytest.skip(f"no RabbitMQ at {RABBITMQ}; WEFT_TEST_RABBITMQ names another")
         yield f"celery+{RABBITMQ}?results=redis://127.0.0.1:{port}/0"
 
 
@@ -52,6 +64,8 @@ def celery_rabbitmq(folder):
 def _redis(folder):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
+    if shutil.which("redis-server") is None:
+        pytest.skip("no redis-server is installed")
     command = ["redis-server", "--port", str(port), "--dir", str(folder), "--appendonly", "yes", "--save", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         client = redis.Redis(port=port)
