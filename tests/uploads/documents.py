@@ -11,12 +11,12 @@ _TYPES = (
     '<Override PartName="/xl/workbook.xml" '
     'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>'
 )
-_RELATIONS = (
+RELATIONS = (
     '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
     '<Relationship Id="r1" Target="{}" '
     'Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{}"/></Relationships>'
 )
-_MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 _LINKS = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
 
 
@@ -31,15 +31,15 @@ def archive(files, **how):
 
 def workbook(rows, dimension="", **more):
     """An Excel workbook with one sheet, "People", of these rows of XML."""
-    return archive({
+    parts = {
         "[Content_Types].xml": _TYPES,
-        "_rels/.rels": _RELATIONS.format("xl/workbook.xml", "officeDocument"),
-        "xl/_rels/workbook.xml.rels": _RELATIONS.format("worksheets/sheet1.xml", "worksheet"),
-        "xl/workbook.xml": f'<workbook {_MAIN} {_LINKS}><sheets><sheet name="People" sheetId="1" r:id="r1"/></sheets>'
+        "_rels/.rels": RELATIONS.format("xl/workbook.xml", "officeDocument"),
+        "xl/_rels/workbook.xml.rels": RELATIONS.format("worksheets/sheet1.xml", "worksheet"),
+        "xl/workbook.xml": f'<workbook {MAIN} {_LINKS}><sheets><sheet name="People" sheetId="1" r:id="r1"/></sheets>'
         "</workbook>",
-        "xl/worksheets/sheet1.xml": f"<worksheet {_MAIN}>{dimension}<sheetData>{rows}</sheetData></worksheet>",
-        **more,
-    })  # fmt: skip
+        "xl/worksheets/sheet1.xml": f"<worksheet {MAIN}>{dimension}<sheetData>{rows}</sheetData></worksheet>",
+    }
+    return archive({**parts, **more})
 
 
 def row(number, *cells):
@@ -73,6 +73,14 @@ def overlapping(files, size):
         for number in range(files)
     )
     return made + directory + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, files, files, len(directory), len(made), 0)
+
+
+def nameless():
+    """An archive whose one file has no name."""
+    facts = (20, 0, 0, 0, 0, zlib.crc32(b"x"), 1, 1, 0, 0)
+    file = struct.pack("<4s5H3L2H", b"PK\3\4", *facts) + b"x"
+    directory = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, *facts, 0, 0, 0, 0, 0)
+    return file + directory + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(directory), len(file), 0)
 
 
 def document(pages=1, words="Hello", size=(612, 792), count=None, extra=b""):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from documents import archive, document, row, workbook
 from sample_pictures import frames, quarters, save
 
 from weft.uploads import Inspection, Limits, UploadRefused, look
@@ -29,7 +30,14 @@ def seeds(folder):
     for ending in ("gif", "webp", "png", "avif"):
         yield save(first, folder / f"moving.{ending}", save_all=True, append_images=rest)
     yield save(quarters(24, 16), folder / "long.jpg", progressive=True, exif=b"Exif\0\0" + b"x" * 300)
-    for name, content in (("svg", b"<svg/>"), ("csv", b"a,b\n1,2\n"), ("mp4", b"\0\0\0\x18ftypisom\0\0\2\0isommp42")):
+    for name, content in (
+        ("svg", b"<svg/>"),
+        ("csv", b"a,b\n1,2\n"),
+        ("mp4", b"\0\0\0\x18ftypisom\0\0\2\0isommp42"),
+        ("pdf", document(2)),
+        ("zip", archive({"a/b.txt": "hello" * 9})),
+        ("xlsx", workbook(row(1, "a", 2), '<dimension ref="A1:B1"/>')),
+    ):
         (folder / name).write_bytes(content)
         yield folder / name
 

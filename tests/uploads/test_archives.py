@@ -7,7 +7,7 @@ import time
 import zipfile
 
 import pytest
-from documents import archive, document, lying, overlapping, workbook
+from documents import archive, document, lying, nameless, overlapping, workbook
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_pictures import Folder, quarters, save
@@ -86,6 +86,12 @@ def test_a_name_cut_by_a_nul_byte_is_refused(unzipped):
     """Python's own reader would show what stands before it."""
     content = archive({"good.txt@.exe": "x"}).replace(b"good.txt@", b"good.txt\0")
     assert refusal(unzipped, content) == (422, "name")
+
+
+def test_an_empty_name_is_refused(unzipped, tmp_path):
+    """It can be looked at, and not unpacked."""
+    assert refusal(unzipped, nameless()) == (422, "name")
+    assert inspect(tmp_path / "source").files == 1
 
 
 def test_names_that_are_alike_are_refused(unzipped):

@@ -7,7 +7,7 @@ import sys
 
 import polars as pl
 import pytest
-from documents import archive, row, workbook
+from documents import MAIN, RELATIONS, archive, row, workbook
 from sample_pictures import Folder
 
 from weft.errors import InvalidValue
@@ -108,6 +108,7 @@ BROKEN = {
     "a lone quote": (b'a,b\n1,5" pipe\n2,d\n', "quotation mark"),
     "blank": (b"\n\n \n", "the file is empty"),
     "carriage returns": (b"a,b\r1,2\r", "carriage return"),
+    "packed": (b"x\x01a,b\n1,2\n", "control characters"),
     "no lines": (b"x" * 2_000_000, "line 1 does not end"),
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "line 1 is not UTF-8|NUL"),
 }
@@ -198,6 +199,47 @@ BOMBS = {
     "padded": '<row r="1"><c r="A1"/></row><row r="900000"><c ' + " " * 500_000 + " r = 'XFD900000'/></row>",
     "wide rows": "".join(f'<row r="{n}"><c r="XFD{n}"/></row>' for n in range(1, 3000)),
 }
+
+
+def shared(text, cells, cell='<c r="A{0}" t="s"><v>0</v></c>'):
+    """A workbook in which many cells name one long text."""
+    rows = "".join(f'<row r="{n}">{cell.format(n)}</row>' for n in range(1, cells + 1))
+    return workbook(rows, **{"xl/sharedStrings.xml": f"<sst {MAIN}><si><t>{text}</t></si><si><t>b</t></si></sst>"})
+
+
+def test_shared_texts_are_read(made):
+    """And counted by what they come to in the cells that name them."""
+    frame = pl.read_parquet(made(shared("Ada", 3), Table()))
+    assert frame.rows() == [("Ada",), ("Ada",)]
+    assert made(shared("x" * 1000, 100), Table(), Limits(unpacked=150_000))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '<c r="A{0}" t="s"><v>0</v></c>',
+        "<x:c t = 's' r='A{0}'>\n<x:v> 0 </x:v></x:c>",
+        '<c r="A{0}" t="s"><f>1</f><v>0</v></c>',
+        '<c r="A{0}" t="s"><!-- --><v>0</v></c>',
+    ],
+)
+def test_a_text_that_many_cells_name_is_refused(made, cell):
+    """30 kB that would become 3 GB."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert refusal(made, shared("x" * 30_000, 100_000, cell))[:2] == (413, "bomb")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+def test_any_part_may_be_a_sheet(made):
+    """One that a workbook names as a sheet is measured, wherever it stands."""
+    content = workbook(
+        "",
+        **{
+            "xl/_rels/workbook.xml.rels": RELATIONS.format("styles.xml", "worksheet"),
+            "xl/styles.xml": f"<worksheet {MAIN}><sheetData>{BOMBS['two corners']}</sheetData></worksheet>",
+        },
+    )
+    assert refusal(made, content)[:2] == (413, "bomb")
 
 
 @pytest.mark.parametrize("name", BOMBS)

@@ -61,7 +61,7 @@ def reading(path: Path, limits: Limits) -> Iterator[ZipFile]:
 
 def members(archive: ZipFile) -> list[ZipInfo]:
     """What is in it, folders aside."""
-    return [each for each in archive.infolist() if not each.is_dir()]
+    return [each for each in archive.infolist() if not each.filename.endswith("/")]  # `is_dir` fails on an empty name
 
 
 def kind_of(archive: ZipFile) -> str:

@@ -67,6 +67,8 @@ def first_look(path: Path, separator: str | None) -> Looks:
     lines = _lines(head)
     if len(lines) == 1 and "\r" in lines[0].strip():
         _refuse("lines end with a carriage return alone: save the file with line feeds")
+    if any(letter < " " and letter not in "\t\r" for letter in lines[0]):
+        _refuse("line 1 has control characters in it: this is no table")  # but what polars would unpack, perhaps
     fitting = [each for each in _SEPARATORS if _fits(lines, each)]
     if separator is None:
         separator = fitting[0] if fitting else ","

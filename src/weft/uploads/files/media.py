@@ -46,7 +46,9 @@ _STILLS: Mapping[str, tuple[str, ...]] = {
 }
 _VIDEO = {"mp4", "webm"}
 _EVEN = "trunc(iw/2)*2"
-_MEMORY = 512_000_000  # bytes; 1080p through x264 on one thread takes 250 MB
+_VIDEO_MEMORY = 400_000_000  # bytes, measured: 1080p takes 217 MB as H.264 and 334 as VP9
+_AUDIO_MEMORY = 64_000_000  # 35 to 51
+_POSTER_MEMORY = 160_000_000  # 61 of 1080p, 140 of 4K
 _ADDRESSES = 4 << 30  # bytes of address space, most of which it reserves and never uses
 _FILES = 64
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -192,6 +194,8 @@ def _refuse_failed(done: "subprocess.CompletedProcess[bytes]", limits: Limits) -
         error = UploadRefused(422, "slow", f"this file takes more than {limits.seconds:g} s to convert")
     elif done.returncode == -signal.SIGXFSZ or "File too large" in words:
         error = _too_much(limits)
+    elif "Cannot allocate memory" in words or "malloc of size" in words:
+        error = UploadRefused(413, "memory", "this file takes more memory to convert than is allowed")
     elif "Picture size" in words or "max_pixels" in words:
         error = UploadRefused(413, "too-large", f"its pictures have more than {limits.megapixels:g} megapixels")
     elif "matches no streams" in words or "does not contain any stream" in words:
@@ -255,8 +259,10 @@ def _refuse_width(width: int | None) -> None:
         raise InvalidValue(f"width={width} shows nothing: write a number of pixels, 2 or more")
 
 
-def _memory(_: Inspection, __: Media | Poster) -> int:
-    return _MEMORY
+def _memory(_: Inspection, recipe: Media | Poster) -> int:
+    if isinstance(recipe, Poster):
+        return _POSTER_MEMORY
+    return _VIDEO_MEMORY if recipe.format in _VIDEO else _AUDIO_MEMORY
 
 
 def _look(path: Path, _recipe: Media | Poster, limits: Limits) -> Inspection:
