@@ -241,6 +241,9 @@ import sys
 sys.path[:0] = [{str(HERE)!r}]
 import job_chores
 from weft import jobs
+if "celery" in {place!r}:
+    from weft.jobs.celery import book, worker
+    book._ALIVE, worker._SAY = 3, 0.8  # 15 s and 4 s would be long for a test
 jobs.use({place!r})
 jobs.Worker({{"default": 4}}).run()
 """

@@ -17,6 +17,12 @@ from weft.uploads.files.tables import make_table
 PEOPLE = row(1, "name", "age") + row(2, "Ada", 36) + row(3, "Alan", 41)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def runtime_of_polars(tmp_path_factory):
+    """Its threads have descriptors of their own, which it makes at its first use and keeps."""
+    pl.LazyFrame({"a": [1]}).sink_parquet(tmp_path_factory.mktemp("polars") / "first.parquet")
+
+
 @pytest.fixture
 def made(tmp_path):
     """Carry a recipe out, and give what came of it."""

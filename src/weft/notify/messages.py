@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -78,7 +79,7 @@ def _checked(address: str) -> None:
     name, found = parseaddr(address)
     try:
         Address(name, addr_spec=found)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, MessageError):
         found = ""
     if "@" not in found or any(sign in address for sign in "\r\n\0"):
         raise InvalidValue(f"{address!r} is no mail address: write 'ada@example.org' or 'Ada <ada@example.org>'")
