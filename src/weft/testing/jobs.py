@@ -56,7 +56,7 @@ class JobStore:
         worker = Worker(dict.fromkeys(queues, 4), store=self._store).start()
         pause, end = Event(), time.monotonic() + timeout
         try:
-            while self._store.pending(queues) or self._due():
+            while self._due() or self._store.pending(queues):  # in the order in which jobs go
                 if time.monotonic() > end:
                     raise ResultTimeout(f"jobs were still running or waiting after {timeout:g} s")
                 pause.wait(_LOOK)

@@ -115,9 +115,11 @@ class Store:
 
     def pending(self, queues: Iterable[str]) -> bool:
         """Whether any job of these queues runs, or could now. Cheap, however many are finished."""
-        running = self._read(_RUNNING)
         here = set(queues)
-        return any(row[0] in here for row in running) or any(self._read(_AVAILABLE, (queue,)) for queue in here)
+        # In the order in which jobs go: one that begins between the two looks is seen by the second.
+        return any(self._read(_AVAILABLE, (queue,)) for queue in here) or any(
+            row[0] in here for row in self._read(_RUNNING)
+        )
 
     def counts(self) -> dict[str, dict[State, int]]:
         """Queue -> state -> how many."""
