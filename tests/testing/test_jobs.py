@@ -61,3 +61,13 @@ def test_what_does_not_end_is_told():
         chores.EVENTS["go"].set()
     with job_store() as store:
         store.drain()
+
+
+def test_jobs_can_be_done_where_they_are_enqueued():
+    """`inline=True`: its result is there when `enqueue` returns; what is for later waits, and what fails shows why."""
+    with job_store(inline=True) as jobs:
+        assert chores.note.enqueue("a").status() is State.COMPLETED
+        assert chores.note.using(delay=60).enqueue("b").status() is State.SCHEDULED
+        jobs.advance(61)
+        assert chores.note.enqueue("c").result() == "c"
+        assert [record.state for record in jobs.enqueued(chores.note)] == [State.COMPLETED] * 3

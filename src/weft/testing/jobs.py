@@ -7,11 +7,14 @@ with job_store() as jobs:
     jobs.drain()                                   # now it has been done
     jobs.advance(3600)                             # and an hour later
     jobs.drain()
+
+with job_store(inline=True):                       # each is done where it is enqueued
+    register(client, "ada")
 ```
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
@@ -20,8 +23,9 @@ from weft import clock
 from weft.jobs.declaring import Job
 from weft.jobs.errors import ResultTimeout
 from weft.jobs.lifecycle import State
-from weft.jobs.records import Record
+from weft.jobs.records import Entry, Record
 from weft.jobs.serving import Worker
+from weft.jobs.sql.ledger import Change
 from weft.jobs.sql.store import Store
 from weft.jobs.sqlite.passing import PassingSQLite
 from weft.jobs.stores import install
@@ -78,11 +82,33 @@ class JobStore:
         return any(record.scheduled_at is not None and record.scheduled_at <= self.time() for record in waiting)
 
 
+class _Inline(Store):
+    """Has each job done before its `enqueue` returns; what that enqueues in turn, together with it."""
+
+    drain: Callable[[], object] | None = None
+
+    def enqueue(self, entries: Sequence[Entry]) -> Change[list[str]]:
+        change = super().enqueue(entries)
+        drain, self.drain = self.drain, None
+        if drain is not None:
+            change.wait()
+            try:
+                drain()
+            finally:
+                self.drain = drain
+        return change
+
+
 @contextmanager
-def job_store() -> Iterator[JobStore]:
-    """Put the jobs of this process in a store of their own until the block is left."""
-    store = Store(PassingSQLite())
+def job_store(*, inline: bool = False) -> Iterator[JobStore]:
+    """Put the jobs of this process in a store of their own until the block is left.
+
+    Args:
+        inline: each is done before its `enqueue` returns, if it is due; a failure shows in its record alone.
+    """
+    store = _Inline(PassingSQLite())
     made = JobStore(store)
+    store.drain = made.drain if inline else None
     before, calendar = install(store), clock.install_calendar(made.time)
     try:
         yield made
