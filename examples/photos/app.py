@@ -63,5 +63,5 @@ def described(record: weft.jobs.Record) -> dict[str, object]:
         "state": str(record.state),
         "before": given.size,
         "after": None if made is None else made.size,
-        "error": None if record.error is None else record.error.rpartition("\n")[2],
+        "error": None if record.error is None else record.error.rpartition("\n")[2].partition(": ")[2],
     }
