@@ -148,6 +148,11 @@ def test_no_server_at_all(store):
         ({"to": []}, "to nobody"),
         ({"to": "nobody"}, "is no mail address"),
         ({"to": "a@example.org\r\nBcc: b@example.org"}, "is no mail address"),
+        ({"to": "a@example.org, b@example.org"}, "is no mail address"),
+        ({"to": "Doe, Ada <a@example.org>"}, "is no mail address"),
+        *(({"subject": f"a{end}b"}, "could smuggle others in") for end in "\r\v\f\x1c\x85\u2028\0"),
+        *(({"to": f"Ada{end}B <a@example.org>"}, "is no mail address") for end in "\v\x85\u2028"),
+        ({"subject": "a\n"}, "could smuggle others in"),
         ({"text": ""}, "says nothing"),
         ({"subject": "a\nBcc: b@example.org"}, "could smuggle others in"),
         ({"headers": {"X-A": "a\r\nBcc: b@example.org"}}, "could smuggle others in"),
@@ -231,3 +236,30 @@ def test_connections_that_the_server_has_closed_are_made_anew(store, mailbox, ma
     store.drain()
     assert len(mailbox.messages) == 2
     assert isinstance(smtp._idle[0].connection, smtplib.SMTP)
+
+
+def test_the_same_key_is_for_the_same_recipients(store):
+    """Customer and shop are both told of an order, however the recipients are ordered."""
+    first = weft.notify.email(["a@example.org", "b@example.org"], subject="s", text="t", dedupe="order-42")
+    again = weft.notify.email(["b@example.org", "A <a@example.org>"], subject="s", text="t", dedupe="order-42")
+    other = weft.notify.email("shop@example.org", subject="s", text="t", dedupe="order-42")
+    assert first.uid == again.uid != other.uid
+
+
+def test_who_gets_it_later_gets_the_same_mail(store, mailbox, mail_server):
+    """The mail for those who were put off has the id of the first."""
+    mailbox.answers["b@example.org"] = ["450 later"]
+    weft.notify.email(["a@example.org", "b@example.org"], subject="s", text="t")
+    store.drain()
+    store.advance(60)
+    store.drain()
+    assert [recipients for recipients, _ in mailbox.messages] == [["a@example.org"], ["b@example.org"]]
+    assert len({parsed(text)["Message-ID"] for _, text in mailbox.messages}) == 1
+
+
+def test_a_password_is_not_sent_in_clear():
+    """Over a network `smtp://` takes none; the message does not show it. On this machine it does."""
+    with pytest.raises(weft.InvalidValue, match="travel in clear") as caught:
+        Server.of("smtp://shop:hunter2@mail.example?from=shop@example.org")
+    assert "hunter2" not in str(caught.value)
+    assert Server.of("smtp://shop:hunter2@localhost?from=shop@example.org").password == "hunter2"

@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+from email.utils import formatdate
 
 import pytest
 import standardwebhooks
@@ -11,6 +12,7 @@ import weft
 from weft.jobs.lifecycle import State
 from weft.notify.deliveries import SCHEDULE
 from weft.notify.signing import signed
+from weft.testing import faults
 from weft.testing.notify import notifications
 
 OLD, NEW = ("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
@@ -121,6 +123,37 @@ def test_a_huge_answer_is_not_read(store, receiver):
     assert handle.result() == 200
 
 
+def test_a_password_in_an_address_is_not_stored(store):
+    """A job's arguments are looked at by people; the message does not show it either."""
+    with pytest.raises(weft.InvalidValue, match="must hold no password") as caught:
+        weft.notify.webhook("https://shop:hunter2@partner.example/", "x", {})
+    assert "hunter2" not in str(caught.value)
+    assert store.enqueued() == []
+
+
+def test_an_answer_that_is_no_http_is_for_later(store):
+    """It is tried again on the schedule, as any failure."""
+    with faults.server() as server:
+        weft.notify.use(secrets={"default": NEW}, allow=["127.0.0.1"])
+        weft.notify.webhook(f"{server.url}/garbage", "x", {})
+        store.drain()
+    (record,) = store.enqueued()
+    assert record.scheduled_at - record.started_at >= SCHEDULE[0]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "least", "most"), [("9999999999", 86_400, 86_401), ("date", 490, 501), ("soon", 5, 6)]
+)
+def test_what_a_receiver_can_ask_for(store, receiver, wanted, least, most):
+    """A date as well as seconds; a day at most; what is neither is left to the schedule."""
+    words = formatdate(store.time() + 500, usegmt=True) if wanted == "date" else wanted
+    receiver.answers.append((503, {"Retry-After": words}, b""))
+    weft.notify.webhook(receiver.url, "x", {})
+    store.drain()
+    (record,) = store.enqueued()
+    assert least <= record.scheduled_at - record.started_at <= most + 2
+
+
 def test_nobody_there_is_for_later(store):
     """A refused connection may be a deploy."""
     weft.notify.webhook("http://127.0.0.1:9/", "x", {})
@@ -129,7 +162,7 @@ def test_nobody_there_is_for_later(store):
     assert (record.state, "cannot be reached" in record.error) == (State.RETRYABLE, True)
 
 
-@pytest.mark.parametrize("url", ["ftp://x/", "partner.example", ""])
+@pytest.mark.parametrize("url", ["ftp://x/", "partner.example", "", "http://a b/", "https://", "https://x:y/"])
 def test_what_is_no_receivers_address_is_told(store, url):
     """Where it is asked for."""
     with pytest.raises(weft.InvalidValue, match="write https://partner.example/hooks"):
@@ -151,6 +184,7 @@ def test_signatures_of_others_old_ones_and_changed_bodies_are_refused():
     for changed, now in (
         (good, 1301.0), (good, 699.0), ({**good, "webhook-id": "other"}, 1000.0), ({}, 1000.0),
         (good | {"webhook-signature": "v1,x v2,y"}, 1000.0), (good | {"webhook-timestamp": "x"}, 1000.0),
+        (good | {"webhook-timestamp": "9" * 5000}, 1000.0), (good | {"webhook-timestamp": "\u0661"}, 1.0),
     ):  # fmt: skip
         with pytest.raises(weft.notify.SignatureRefused):
             weft.notify.verify(body, changed, OLD, now=now)

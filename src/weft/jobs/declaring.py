@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["Job", "find", "job", "known"]
 
 P = ParamSpec("P")
+Brought = tuple[Callable[..., object], tuple[Any, ...]]
 T = TypeVar("T")
 
 _OPTIONS = frozenset(field.name for field in fields(Options))
 _PLAIN = Options()
+# Jobs of weft's own rooms, and the modules that declare them.
+_OURS = {f"weft.notify.{kind}": "weft.notify.deliveries" for kind in ("email", "webhook", "send")}
 _known: dict[str, "Job[Any, Any]"] = {}
 
 
@@ -44,6 +47,9 @@ class Job(Generic[P, T]):
         options: as they were declared.
         fn: the function itself.
     """
+
+    # What a process of its own has to call before it runs the job there: for modules that are told their settings.
+    brings: "Callable[[], Brought] | None" = None
 
     def __init__(self, fn: Callable[P, T], name: str, options: Options, signature: Signature | None = None) -> None:
         self.fn = fn
@@ -68,8 +74,8 @@ class Job(Generic[P, T]):
     def __repr__(self) -> str:
         return f"<Job {self.name}>"
 
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str, str]]:
-        return _import, (self.__module__, self.__qualname__, self.name)
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _import, (self.__module__, self.__qualname__, self.name, self.brings and self.brings())
 
     def using(self, **options: Any) -> "Job[P, T]":
         """The same function with other options: `compress.using(delay=60, priority=10).enqueue(...)`.
@@ -229,6 +235,9 @@ def find(name: str) -> "Job[Any, Any]":
         UnknownTask: none is, here.
     """
     found = _known.get(name)
+    if found is None and name in _OURS:
+        import_module(_OURS[name])  # whoever stored it has imported it; whoever runs it need not have
+        found = _known.get(name)
     if found is None:
         raise UnknownTask(
             f"no job is declared as {name!r} in this process: import its module where the worker starts, or, if it was "
@@ -302,8 +311,10 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _import(module: str, qualname: str, name: str) -> "Job[Any, Any]":
+def _import(module: str, qualname: str, name: str, brought: Brought | None = None) -> "Job[Any, Any]":
     found: Any = import_module(module)
+    if brought is not None:
+        brought[0](*brought[1])
     for part in qualname.split("."):
         found = getattr(found, part)
     return found if isinstance(found, Job) else find(name)  # `other = weft.job(function)` is a job as well

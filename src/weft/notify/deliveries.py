@@ -5,18 +5,21 @@ A worker that imports this module, or the application's that does, delivers: `we
 
 import json
 import smtplib
+from collections.abc import Callable
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from weft.clock import wall
 from weft.errors import Overloaded
 from weft.http.api import stream
-from weft.http.errors import GuardRefused
+from weft.http.errors import GuardRefused, HTTPError, InvalidURL
 from weft.http.guards import guard
 from weft.jobs.context import current
 from weft.jobs.declaring import job
 from weft.jobs.errors import Discard
 from weft.notify.messages import Mail, on_the_wire
-from weft.notify.settings import settings
+from weft.notify.settings import Settings, install, settings
 from weft.notify.signing import signed
 from weft.notify.smtp import deliver
 
@@ -28,6 +31,7 @@ SCHEDULE = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 _GONE = 410
 _BUSY = {429, 503}
 _PATIENCE = 15.0  # seconds for a receiver's answer
+_LATEST = 86_400.0  # seconds: a receiver that asks for years would never hear of it again
 _PERMANENT = range(500, 600)
 
 
@@ -51,7 +55,7 @@ def deliver_email(mail: Mail) -> dict[str, str]:
     if found.later:
         if len(found.later) == len(mail.to):
             raise Overloaded(f"{server.host} takes no mail for {', '.join(found.later)} just now")
-        rest = Mail(tuple(found.later), mail.subject, mail.text, mail.html, mail.sender, mail.reply_to, mail.headers)
+        rest = replace(mail, to=tuple(found.later), id=str(message["Message-ID"]))
         deliver_email.using(delay=60.0, idempotency_key=f"{current().uid}:rest").enqueue(rest)
     return found.refused
 
@@ -71,23 +75,23 @@ async def deliver_webhook(url: str, event: str, payload: Any, at: str, secret: s
         "user-agent": "weft-notify",
         **signed(here.uid, int(wall()), body, settings().secrets_of(secret)),
     }
-    again = SCHEDULE[min(here.attempt, len(SCHEDULE)) - 1]
+    again: float = SCHEDULE[min(here.attempt, len(SCHEDULE)) - 1]
     try:
         async with stream(
             "POST", url, data=body, headers=headers, guard=guard(allow=settings().allow), follow_redirects=False,
             timeout=_PATIENCE,
         ) as answer:  # fmt: skip
             status, wanted = answer.status_code, answer.headers.get("retry-after", "")
-    except GuardRefused as error:
+    except (GuardRefused, InvalidURL) as error:
         raise Discard(f"nothing is sent there: {error}") from error
-    except OSError as error:
+    except HTTPError as error:
         raise Overloaded(f"{url} cannot be reached: {error}", retry_after=again) from error
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110
         return status
     if status == _GONE:
         raise Discard(f"{url} answers 410: nobody wants to hear there any more")
-    if status in _BUSY and wanted.isdecimal():
-        again = max(again, int(wanted))
+    if status in _BUSY:
+        again = max(again, _asked_for(wanted))
     raise Overloaded(f"{url} answers {status}", retry_after=again)
 
 
@@ -107,3 +111,20 @@ def deliver_to_channel(channel: str, title: str, body: str) -> None:
         raise Discard(f"Apprise knows no such address as that of channel {channel!r}")
     if not service.notify(title=title, body=body):
         raise RuntimeError(f"channel {channel!r} did not take the message; the log of Apprise says why")
+
+
+def _asked_for(words: str) -> float:
+    """Seconds of a Retry-After, which is a number or a date (RFC 9110, 10.2.3); 0 if it is neither."""
+    try:
+        seconds = float(words) if words.isdecimal() else parsedate_to_datetime(words).timestamp() - wall()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(_LATEST, seconds)
+
+
+def _settings_along() -> tuple[Callable[[Settings], None], tuple[Settings]]:
+    # What was under way when its worker died runs in a process of its own, where no application has said anything.
+    return install, (settings(),)
+
+
+deliver_email.brings = deliver_webhook.brings = deliver_to_channel.brings = _settings_along

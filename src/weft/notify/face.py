@@ -3,10 +3,13 @@
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from typing import Any
 
 from weft.clock import wall
 from weft.errors import InvalidValue
+from weft.http.errors import InvalidURL
+from weft.http.url import target
 from weft.jobs.declaring import Job
 from weft.jobs.handles import Handle
 from weft.notify.deliveries import deliver_email, deliver_to_channel, deliver_webhook
@@ -69,7 +72,7 @@ def email(
         sender: None: as the server's setting says.
         reply_to: who is to have the answer.
         headers: further header fields.
-        dedupe: a second mail with this key is not sent, as long as the first is known.
+        dedupe: a second mail with this key to the same recipients is not sent, as long as the first is known.
 
     Raises:
         InvalidValue: an address is none, there is no text, a line break in a header field, a template's value missing.
@@ -81,7 +84,7 @@ def email(
     mail = Mail(
         addresses(to), texts["subject"] or "", texts["text"] or "", texts["html"], sender, reply_to, dict(headers or {})
     )
-    return _once(deliver_email, "email", dedupe).enqueue(mail)
+    return _once(deliver_email, "email", dedupe, *sorted(parseaddr(each)[1] for each in mail.to)).enqueue(mail)
 
 
 def webhook(url: str, event: str, payload: Any, *, secret: str = DEFAULT, dedupe: str | None = None) -> Handle[int]:
@@ -92,17 +95,23 @@ def webhook(url: str, event: str, payload: Any, *, secret: str = DEFAULT, dedupe
         event: its type, as in "order.sent".
         payload: what JSON can carry.
         secret: the name of the secret to sign it with.
-        dedupe: a second event with this key is not sent, as long as the first is known.
+        dedupe: a second event with this key to the same receiver is not sent, as long as the first is known.
 
     Raises:
-        InvalidValue: the URL has no scheme of HTTP's.
+        InvalidValue: the URL cannot be called, or holds a password.
         NotSerializable: the payload is nothing that JSON can carry.
         StoreError: it could not be stored.
     """
-    if not url.startswith(("http://", "https://")):
-        raise InvalidValue(f"{url!r} is no receiver's address: write https://partner.example/hooks")
+    try:
+        where = target(url)
+    except InvalidURL as error:
+        raise InvalidValue(f"{url!r} is no receiver's address: write https://partner.example/hooks") from error
+    if "@" in where.url.partition("://")[2].partition("/")[0]:
+        raise InvalidValue(
+            "a receiver's address is stored, and so must hold no password: sign it with a secret instead"
+        )
     at = datetime.fromtimestamp(wall(), UTC).isoformat()
-    return _once(deliver_webhook, "webhook", dedupe).enqueue(url, event, payload, at, secret)
+    return _once(deliver_webhook, "webhook", dedupe, url).enqueue(url, event, payload, at, secret)
 
 
 def send(channel: str, title: str, body: str = "", *, dedupe: str | None = None) -> Handle[None]:
@@ -112,13 +121,14 @@ def send(channel: str, title: str, body: str = "", *, dedupe: str | None = None)
         channel: the name of its address; see `use`.
         title: what it is about.
         body: what it says.
-        dedupe: a second message with this key is not sent, as long as the first is known.
+        dedupe: a second message with this key to the same channel is not sent, as long as the first is known.
 
     Raises:
         StoreError: it could not be stored.
     """
-    return _once(deliver_to_channel, "send", dedupe).enqueue(channel, title, body)
+    return _once(deliver_to_channel, "send", dedupe, channel).enqueue(channel, title, body)
 
 
-def _once(job: Job[..., Any], kind: str, dedupe: str | None) -> Job[..., Any]:
-    return job if dedupe is None else job.using(idempotency_key=f"weft.notify.{kind}:{dedupe}")
+def _once(job: Job[..., Any], kind: str, dedupe: str | None, *whom: str) -> Job[..., Any]:
+    # The key is of what is said to whom: the same order is told to the customer and to the shop.
+    return job if dedupe is None else job.using(idempotency_key="\n".join((f"weft.notify.{kind}:{dedupe}", *whom)))

@@ -6,7 +6,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formatdate, parseaddr
+from email.utils import formatdate, getaddresses, parseaddr
 
 from weft.errors import InvalidValue
 
@@ -23,6 +23,7 @@ class Mail:
         to: addresses, each as in "ada@example.org" or "Ada <ada@example.org>".
         sender: None: the one that the server's setting names.
         headers: further header fields, as in {"List-Unsubscribe": "<...>"}.
+        id: None: made of the job's.
 
     Raises:
         InvalidValue: an address is none, there is no text, or a header field would end before it ends.
@@ -35,6 +36,7 @@ class Mail:
     sender: str | None = None
     reply_to: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    id: str | None = None
 
     def __post_init__(self) -> None:
         if not self.to:
@@ -45,7 +47,7 @@ class Mail:
             if address is not None:
                 _checked(address)
         for name, value in {"subject": self.subject, **self.headers}.items():
-            if any(sign in name + value for sign in "\r\n\0"):
+            if _breaks(name) or _breaks(value):
                 raise InvalidValue(f"header field {name!r} has a line break, and could smuggle others in: take it out")
         taken = sorted(name for name in self.headers if name.lower() in _OURS)
         if taken:
@@ -59,7 +61,7 @@ def on_the_wire(mail: Mail, sender: str, uid: str, at: float) -> EmailMessage:
     made["To"] = ", ".join(mail.to)
     made["Subject"] = mail.subject
     made["Date"] = formatdate(at)
-    made["Message-ID"] = f"<{uid}@{parseaddr(mail.sender or sender)[1].rpartition('@')[2]}>"
+    made["Message-ID"] = mail.id or f"<{uid}@{parseaddr(mail.sender or sender)[1].rpartition('@')[2]}>"
     if mail.reply_to is not None:
         made["Reply-To"] = mail.reply_to
     for name, value in mail.headers.items():
@@ -81,5 +83,11 @@ def _checked(address: str) -> None:
         Address(name, addr_spec=found)
     except (ValueError, IndexError, MessageError):
         found = ""
-    if "@" not in found or any(sign in address for sign in "\r\n\0"):
+    # Of several in one text only the first would get it.
+    if "@" not in found or _breaks(address) or len(getaddresses([address])) != 1:
         raise InvalidValue(f"{address!r} is no mail address: write 'ada@example.org' or 'Ada <ada@example.org>'")
+
+
+def _breaks(words: str) -> bool:
+    """Whether `email` would see more than one line: it knows more ends of lines than CR and LF."""
+    return "\0" in words or f"{words}." not in f"{words}.".splitlines()

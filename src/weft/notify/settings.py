@@ -9,11 +9,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from weft.errors import InvalidCall, InvalidValue
 from weft.notify.signing import key_of
 
-__all__ = ["DEFAULT", "Server", "Settings", "change", "settings"]
+__all__ = ["DEFAULT", "Server", "Settings", "change", "install", "settings"]
 
 DEFAULT = "default"
 """The name of the webhook secret that is taken where none is named."""
 
+_HERE = {"localhost", "127.0.0.1", "::1"}
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
@@ -57,6 +58,8 @@ class Server:
             )
         user, password = (None if word is None else unquote(word) for word in (parts.username, parts.password))
         port = parts.port or _PORTS[parts.scheme]
+        if password is not None and parts.scheme == "smtp" and parts.hostname not in _HERE:
+            raise InvalidValue("the password would travel in clear: write smtp+starttls:// or smtps://")
         return cls(parts.scheme, parts.hostname, port, sender, user, password, trusted)
 
 
@@ -127,6 +130,12 @@ def settings() -> Settings:
     if _settings is None:
         _settings = _of_environment()
     return _settings
+
+
+def install(new: Settings) -> None:
+    """Take over the settings of the process that this one was started by."""
+    global _settings
+    _settings = new
 
 
 def change(
