@@ -33,9 +33,11 @@ def ask(client_of):
     return lambda app, path="/": asyncio.run(client_of(app).get(path))
 
 
-def shop():
+@pytest.fixture(params=["with the middleware", "without"])
+def shop(request):
     app = FastAPI()
-    app.add_middleware(Weft)
+    if request.param == "with the middleware":
+        app.add_middleware(Weft)
 
     @app.get("/async/{word}")
     async def in_async(word: str, tasks: BackgroundTasks):
@@ -54,16 +56,16 @@ def shop():
 
 
 @pytest.mark.parametrize("path", ["/async/a", "/sync/a"])
-def test_a_task_is_a_job(store, ask, path):
+def test_a_task_is_a_job(store, ask, shop, path):
     """It is stored with its arguments, and a worker does it."""
-    assert ask(shop(), path).status == 200
+    assert ask(shop, path).status == 200
     (record,) = store.enqueued(chores.note)
     assert record.arguments == '{"word":"a"}'
     store.drain()
     assert store.enqueued(state=weft.jobs.State.COMPLETED) != []
 
 
-def test_a_job_is_stored_before_the_answer_begins(store, ask, monkeypatch):
+def test_a_job_is_stored_before_the_answer_begins(store, ask, shop, monkeypatch):
     """The answer waits for the disk: whoever has read it can rely on the job."""
     let_go, order = threading.Event(), []
     change = weft.jobs.stores.store().enqueue
@@ -85,7 +87,7 @@ def test_a_job_is_stored_before_the_answer_begins(store, ask, monkeypatch):
                 order.append("answered")
             await send(message)
 
-        await shop()(scope, receive, noted)
+        await shop(scope, receive, noted)
 
     timer = threading.Timer(0.1, let_go.set)
     timer.start()
@@ -94,7 +96,7 @@ def test_a_job_is_stored_before_the_answer_begins(store, ask, monkeypatch):
     assert order == ["stored", "answered"]
 
 
-def test_a_job_that_cannot_be_stored_is_an_answer_500(store, ask, monkeypatch):
+def test_a_job_that_cannot_be_stored_is_an_answer_500(store, ask, shop, monkeypatch):
     """The client is not told that all is well."""
 
     class Full:
@@ -102,13 +104,13 @@ def test_a_job_that_cannot_be_stored_is_an_answer_500(store, ask, monkeypatch):
             raise weft.jobs.StoreError("disk full")
 
     monkeypatch.setattr(weft.jobs.stores.store(), "enqueue", lambda _entries: Full())
-    answer = ask(shop(), "/async/a")
+    answer = ask(shop, "/async/a")
     assert (answer.status, type(answer.error)) == (500, weft.jobs.StoreError)
 
 
-def test_what_is_no_job_is_refused(store, ask):
+def test_what_is_no_job_is_refused(store, ask, shop):
     """It would die with the process; the error says what to write."""
-    told = str(ask(shop(), "/plain").error)
+    told = str(ask(shop, "/plain").error)
     assert "print is no job, and would die with the process: write @weft.job above it" in told
 
 

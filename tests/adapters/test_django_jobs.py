@@ -38,7 +38,8 @@ TASKS = {
 import os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
 from django.core.management import execute_from_command_line
-execute_from_command_line(sys.argv)
+if __name__ == "__main__":
+    execute_from_command_line(sys.argv)
 """,
     "shop/__init__.py": "",
     "shop/jobs.py": """
@@ -70,6 +71,18 @@ def context(context):
 def fail():
     raise LookupError("no such thing")
 
+@task()
+def fail_in_two_lines():
+    raise ValueError("first\\nsecond")
+
+@task()
+def kill_once(trace):
+    import os, signal
+    if not os.path.exists(trace):
+        open(trace, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
 @task(backend="outbox")
 def in_transaction(word):
     return word
@@ -85,7 +98,7 @@ import weft
 from weft import jobs
 from weft.jobs.outbox import relays
 from shop.jobs import greet
-from shop.tasks import add, context, fail, in_transaction, later
+from shop.tasks import add, context, fail, fail_in_two_lines, in_transaction, kill_once, later
 
 def say(value):
     print(json.dumps(value), flush=True)
@@ -248,6 +261,54 @@ except Exception as error:
         ["READY", False, "default"], ["mail", 5], ["SUCCESSFUL", 3, [1], {"b": 2}, True], "WORD", True,
         ["FAILED", "builtins.LookupError", True], "READY", "TaskResultDoesNotExist",
     ]  # fmt: skip
+
+
+def test_what_is_no_json_is_refused_before_anything_is_stored(project):
+    """As Django's own backends do."""
+    code = """
+from datetime import datetime
+try:
+    later.enqueue(datetime(2026, 1, 1))
+except TypeError as error:
+    say([str(error), jobs.stores.store().records()])
+"""
+    assert project.run(code) == [["Unsupported type: <class 'datetime.datetime'>", []]]
+
+
+def test_results_are_those_of_tasks(project):
+    """Another job's id is none of them; an error has its class, whatever its message."""
+    code = """
+uid, failed = greet.enqueue("x").uid, fail_in_two_lines.enqueue()
+worker = jobs.embedded()
+try:
+    jobs.handle(failed.id).result(20)
+except jobs.JobFailed:
+    pass
+worker.stop()
+failed.refresh()
+say(failed.errors[0].exception_class.__name__)
+try:
+    add.get_result(uid)
+except Exception as error:
+    say(type(error).__name__)
+"""
+    assert project.run(code) == ["ValueError", "TaskResultDoesNotExist"]
+
+
+@pytest.mark.slow
+def test_a_task_that_killed_its_worker_is_run_in_a_process_of_its_own(project):
+    """Django is set up there as well; the crash is told as an error."""
+    trace = str(project.folder / "trace")
+    (uid,) = project.run(f"say(kill_once.enqueue({trace!r}).id)")
+    with project.worker() as first:
+        assert first.wait(20) == -signal.SIGKILL
+    with project.worker():
+        code = f"""
+say(jobs.handle({uid!r}).result(20))
+result = kill_once.get_result({uid!r})
+say([result.status, result.errors[0].exception_class.__name__])
+"""
+        assert project.run(code) == ["alive", ["SUCCESSFUL", "JobFailed"]]
 
 
 def test_tasks_of_an_outbox_exist_if_the_transaction_commits(project):

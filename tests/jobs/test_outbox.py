@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +20,8 @@ import weft
 from weft import jobs
 from weft.jobs import stores
 from weft.jobs.outbox import relays
+from weft.jobs.outbox.relay import Relay
+from weft.jobs.outbox.rows import text_of
 
 HERE = str(Path(__file__).parent)
 SOON = 20.0
@@ -157,8 +160,6 @@ def test_a_relay_that_died_after_storing_moves_the_row_again_and_stores_no_secon
     relays.sweep_all()
     (record,) = store.records()
     entry = chores.note.entry(b'{"word":"a"}')._replace(uid=handle.uid)
-    from weft.jobs.outbox.rows import text_of
-
     with engine.begin() as connection:
         connection.execute(insert(OUTBOX).values(entry=text_of(entry)))
     relays.sweep_all()
@@ -170,7 +171,8 @@ def test_what_no_store_takes_is_set_aside_and_holds_nobody_up(engine, store):
     """The row stays, with the reason; the others go on."""
     with engine.begin() as connection:
         connection.execute(insert(OUTBOX).values(entry='{"nonsense": 1}'))
-        chores.note.using(after=["gone"]).enqueue_in(connection, "never")
+        never = chores.note.using(after=["gone"]).entry(b'{"word":"never"}')
+        connection.execute(insert(OUTBOX).values(entry=text_of(never._replace(created_at=never.created_at - 3600))))
         chores.note.enqueue_in(connection, "a")
     relays.sweep_all()
     assert words(store) == ['{"word":"a"}']
@@ -178,6 +180,46 @@ def test_what_no_store_takes_is_set_aside_and_holds_nobody_up(engine, store):
         errors = [row.error for row in connection.execute(select(OUTBOX.c.error).order_by(OUTBOX.c.id))]
     assert "this row cannot be read" in errors[0]
     assert "there is no job 'gone'" in errors[1]
+
+
+def test_a_job_waits_for_the_one_that_it_follows(engine, store):
+    """That one may be in another relay's hands: the row stays until it is stored, and is not set aside."""
+    first = chores.note.entry(b'{"word":"first"}')
+    with engine.begin() as connection:
+        chores.note.using(after=[first.uid]).enqueue_in(connection, "second")
+    relays.sweep_all()
+    assert (words(store), waiting(engine)) == ([], 1)
+    store.enqueue([first]).wait()
+    relays.sweep_all()
+    assert (words(store), waiting(engine)) == (['{"word":"first"}', '{"word":"second"}'], 0)
+
+
+def test_a_commit_while_the_relay_ends_is_no_reason_for_it_to_go_on():
+    """The thread that was told to end does; another begins for what is new."""
+    begun, go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow:
+        name = "slow"
+
+        def drain(self, most, move):
+            begun.set()
+            go.wait(SOON)
+            return 0
+
+        def leave(self):
+            pass
+
+    relay = Relay(Slow())
+    relay.start()
+    begun.wait()
+    closing = threading.Thread(target=lambda: (relay.close(), ended.set()), daemon=True)
+    closing.start()
+    while relay._thread is not None:
+        pass
+    relay.expect(1)
+    go.set()
+    assert ended.wait(SOON)
+    relay.close()
 
 
 def test_relays_of_several_threads_store_each_job_once(engine, store):
@@ -188,8 +230,6 @@ def test_relays_of_several_threads_store_each_job_once(engine, store):
     barrier = threading.Barrier(4)
 
     def sweep():
-        from weft.jobs.outbox.relay import Relay
-
         (known,) = relays._relays.values()
         barrier.wait()
         Relay(known.outbox).sweep()
@@ -253,6 +293,34 @@ os._exit(9)
 """
 
 
+KILLED_WHILE_RELAYING = """
+import os, signal, sys
+sys.path.insert(0, {here!r})
+import chores
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from weft import jobs
+from weft.jobs.outbox import sqlalchemy
+jobs.use({store!r})
+sqlalchemy._settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # stored, and not yet deleted
+with Session(create_engine({url!r})) as session:
+    chores.note.enqueue_many_in(session, [("a",), ("b",)])
+    session.commit()
+signal.pause()
+"""
+
+
+def test_a_relay_that_is_killed_after_storing_leaves_nothing_to_be_stored_twice(urls, engine, place, store):
+    """Its rows are still there; the next relay stores no second job for them."""
+    code = KILLED_WHILE_RELAYING.format(here=HERE, store=place, url=urls[0])
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=os.environ).returncode == -signal.SIGKILL
+    before = store.records()
+    assert (len(before), waiting(engine)) == (2, 2)
+    jobs.relay(engine)
+    relays.sweep_all()
+    assert (store.records(), waiting(engine)) == (before, 0)
+
+
 @pytest.mark.parametrize(("moment", "orders"), [("before", 0), ("after", 1)])
 def test_a_process_that_dies_leaves_the_order_and_its_job_or_neither(urls, engine, place, moment, orders):
     """Whatever the moment: a worker that looks after the database finds the job of a committed order."""
@@ -274,3 +342,21 @@ def test_a_worker_looks_after_what_was_left_behind(urls, engine, place, store, w
     while not store.records():
         pass
     assert jobs.handle(store.records()[0].uid).result(SOON) == "a"
+
+
+def test_a_worker_until_empty_empties_the_outbox_as_well(urls, engine, place, store, tmp_path):
+    """`weft worker shop --until-empty` does not end before what was left behind is done."""
+    code = KILLED.format(here=HERE, store=place, url=urls[0])
+    subprocess.run([sys.executable, "-c", code, "after"], check=False, env=os.environ)
+    (tmp_path / "shop.py").write_text(f"""
+import sys
+sys.path.insert(0, {HERE!r})
+import chores, sqlalchemy
+from weft import jobs
+from weft.jobs.outbox import relay
+relay.Relay.start = lambda self: None  # the thread that looks is late
+jobs.relay(sqlalchemy.create_engine({urls[0]!r}))
+""")
+    command = [sys.executable, "-m", "weft.cli", "worker", "shop", "--queues", "default=1", "--until-empty"]
+    subprocess.run([*command, "--store", place], cwd=tmp_path, check=True, env=os.environ, timeout=60)
+    assert [str(record.state) for record in store.records()] == ["completed"]

@@ -9,7 +9,7 @@ async def order(tasks: BackgroundTasks):
 ```
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 from weft.adapters.asgi import BEFORE_ANSWER
@@ -36,8 +36,9 @@ class DurableTasks:
     They are run by a worker: `weft.jobs.embedded()`, or `weft worker`. In Starlette make one: `DurableTasks(request)`;
     it may be given to a response as its `background`.
 
-    A plain `def` endpoint has stored a job when `add_task` returns. An async one has when the answer begins, if weft's
-    middleware is there; else when what `add_task` returns is awaited, or in any case after the answer.
+    A plain `def` endpoint has stored a job when `add_task` returns. An async one of FastAPI's has when the answer
+    begins; one of Starlette's, too, if weft's middleware is there, else when what `add_task` returns is awaited, or in
+    any case after the answer. A job that has been added is stored also if the endpoint raises after that.
     """
 
     def __init__(self, request: Request) -> None:
@@ -61,10 +62,20 @@ class DurableTasks:
         return handle
 
     async def __call__(self) -> None:
-        """After the answer: all are stored, even where no middleware has waited for it."""
+        """Wait until all are stored, where nothing else has.
+
+        Raises:
+            StoreError: one could not be.
+        """
         for handle in self._pending:
             await handle
 
 
-BackgroundTasks = Annotated[DurableTasks, Depends()]
+async def _of_endpoint(request: Request) -> AsyncIterator[DurableTasks]:
+    tasks = DurableTasks(request)
+    yield tasks
+    await tasks()
+
+
+BackgroundTasks = Annotated[DurableTasks, Depends(_of_endpoint, scope="function")]  # it ends before the answer begins
 """`DurableTasks` as a parameter of an endpoint of FastAPI's."""

@@ -44,6 +44,8 @@ except ImportError:
 __all__ = ["WeftBackend", "queues_of_tasks"]
 
 _OPTIONS = {"retries", "backoff", "longest_backoff", "timeout", "result_ttl"}
+_FRAME = '\n  File "'
+_CLASS = re.compile(r"^([^\W\d][\w.]*)(?=:|$)", re.MULTILINE)
 _STATUS = {
     State.RUNNING: TaskResultStatus.RUNNING,
     State.COMPLETED: TaskResultStatus.SUCCESSFUL,
@@ -81,9 +83,10 @@ class WeftBackend(BaseTaskBackend):  # type: ignore[misc]
         self.validate_task(task)
         later = 0.0 if task.run_after is None else max(0.0, task.run_after.timestamp() - wall())
         call = _run.using(**self._options, queue=task.queue_name, priority=task.priority, delay=later)
-        given = (self.alias, task.module_path, list(args), dict(kwargs))
+        result = self._result(task, "", list(args), dict(kwargs), datetime.now(tz=UTC))  # refuses what is no JSON
+        given = (self.alias, task.module_path, result.args, result.kwargs)
         handle = call.enqueue(*given) if self._outbox is None else call.enqueue_in(self._outbox, *given)
-        result = self._result(task, handle.uid, list(args), dict(kwargs), datetime.now(tz=UTC))
+        object.__setattr__(result, "id", handle.uid)
         task_enqueued.send(type(self), task_result=result)
         return result
 
@@ -97,6 +100,8 @@ class WeftBackend(BaseTaskBackend):  # type: ignore[misc]
             record = store().record(result_id)
         except JobNotFound as error:
             raise TaskResultDoesNotExist(result_id) from error
+        if record.task != _run.name:
+            raise TaskResultDoesNotExist(f"{result_id} is a job, and none of Django's tasks")
         return self.result_of(record)
 
     def result_of(self, record: Record) -> Any:
@@ -162,9 +167,12 @@ def _time(seconds: float | None) -> datetime | None:
 
 
 def _error(words: str) -> Any:
-    """The error, whose last line names its class as tracebacks do."""
-    found = re.match(r"[\w.]+", words.rpartition("\n")[2])
-    name = "" if found is None else found[0]
+    """The error. Its class is named by the first line after the innermost frame, as tracebacks have it."""
+    after = words[words.rfind(_FRAME) + 1 :].split("\n", 1)[-1] if _FRAME in words else words
+    found = _CLASS.search(after)
+    name = "" if found is None else found[1]
     if inspect.isclass(getattr(builtins, name, None)):
         name = f"builtins.{name}"
+    elif "." not in name:
+        name = "weft.jobs.errors.JobFailed"  # its worker died, or somebody cancelled it
     return TaskError(exception_class_path=name, traceback=words)

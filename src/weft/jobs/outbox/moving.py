@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from weft.clock import wall
 from weft.errors import InvalidCall, InvalidValue
 from weft.jobs.errors import JobNotFound
 from weft.jobs.outbox.rows import entry_of
@@ -17,12 +18,14 @@ __all__ = ["Move", "Moved", "Outbox", "Row", "move"]
 
 log = logging.getLogger("weft.jobs")
 
+_PATIENCE = 600.0  # seconds from its making that a job may wait for one that it is to run after
+
 Row = tuple[int, str]
 """The row's number, and its JSON."""
 
 
 class Moved(NamedTuple):
-    """What has become of the rows.
+    """What has become of the rows. Those that are in neither stay as they are, for the next time.
 
     Attributes:
         done: rows whose jobs are stored.
@@ -62,19 +65,26 @@ def move(rows: Sequence[Row]) -> Moved:
         StoreError: the store cannot be had at the moment.
     """
     entries: dict[int, Entry] = {}
-    faults: dict[int, str] = {}
+    faults: dict[int, Exception] = {}
     for number, text in rows:
         try:
             entries[number] = entry_of(text)
         except ValueError as error:
-            faults[number] = f"this row cannot be read: {error}"
-    faults |= _stored(entries)
+            faults[number] = InvalidValue(f"this row cannot be read: {error}")
+    refused = _store(entries)
+    faults |= {number: fault for number, fault in refused.items() if not _may_follow(entries[number], fault)}
     for number, fault in faults.items():
         log.error("row %d of weft_outbox is set aside: %s", number, fault)
-    return Moved([number for number in entries if number not in faults], faults)
+    told = {number: str(fault) for number, fault in faults.items()}
+    return Moved([number for number in entries if number not in refused], told)
 
 
-def _stored(entries: dict[int, Entry]) -> dict[int, str]:
+def _may_follow(entry: Entry, fault: Exception) -> bool:
+    # What it is to run after may be in another relay's hands, and in the store a moment later.
+    return isinstance(fault, JobNotFound) and wall() - entry.created_at < _PATIENCE
+
+
+def _store(entries: dict[int, Entry]) -> dict[int, Exception]:
     """Store them, and tell which the store refuses."""
     if not entries:
         return {}
@@ -82,7 +92,7 @@ def _stored(entries: dict[int, Entry]) -> dict[int, str]:
         store().enqueue(list(entries.values())).wait()
     except (InvalidCall, InvalidValue, JobNotFound) as error:
         if len(entries) == 1:
-            return dict.fromkeys(entries, str(error))
-        each_alone = [_stored({number: entry}) for number, entry in entries.items()]
+            return dict.fromkeys(entries, error)
+        each_alone = [_store({number: entry}) for number, entry in entries.items()]
         return {number: fault for found in each_alone for number, fault in found.items()}
     return {}

@@ -31,7 +31,7 @@ class Relay:
         self._sweeping = threading.Lock()
         self._stirred = threading.Condition(threading.Lock())  # guards all below
         self._thread: threading.Thread | None = None
-        self._closing = False
+        self._stop = threading.Event()  # of that thread: the next one has its own
         self._told = False
         self._expected = 0  # rows of transactions that were about to be committed
         self._look = _FIRST_LOOK
@@ -47,7 +47,7 @@ class Relay:
             self._told = True
             self._expected += rows
             self._begin()
-            self._stirred.notify()
+            self._stirred.notify_all()
 
     def sweep(self) -> int:
         """Move all that is there, and return how many rows it was. Blocks.
@@ -65,35 +65,37 @@ class Relay:
     def close(self) -> None:
         """End, once the batch under way is moved. It can be started again."""
         with self._stirred:
-            thread, self._thread, self._closing = self._thread, None, True
-            self._stirred.notify()
+            thread, self._thread = self._thread, None
+            self._stop.set()
+            self._stirred.notify_all()
         if thread is not None:
             thread.join()
 
     def _begin(self) -> None:
         if self._thread is None:
-            self._closing = False
-            self._thread = threading.Thread(target=self._serve, name="weft-relay", daemon=True)
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._serve, args=(self._stop,), name="weft-relay", daemon=True)
             self._thread.start()
 
-    def _serve(self) -> None:
+    def _serve(self, stop: threading.Event) -> None:
         try:
-            self._work()
+            self._work(stop)
         finally:
-            self.outbox.leave()
+            with self._sweeping:
+                self.outbox.leave()
 
-    def _work(self) -> None:
+    def _work(self, stop: threading.Event) -> None:
         hurt = _HURT
-        while not self._closing:
+        while not stop.is_set():
             try:
                 moved = self.sweep()
             except Exception as error:  # noqa: BLE001 - whatever the database's library raises
                 _complain(self.outbox.name, error, hurt)
-                self._rest(hurt, heed=False)
+                self._rest(hurt, stop, heed=False)
                 hurt = min(_MOST_HURT, 2 * hurt)
             else:
                 hurt = _HURT
-                self._rest(self._pause_after(moved), heed=True)
+                self._rest(self._pause_after(moved), stop, heed=True)
 
     def _pause_after(self, moved: int) -> float:
         """A commit that was announced may take a moment, or fail."""
@@ -104,9 +106,9 @@ class Relay:
                 self._expected = 0
             return pause if self._expected else _SWEEP
 
-    def _rest(self, seconds: float, *, heed: bool) -> None:
+    def _rest(self, seconds: float, stop: threading.Event, *, heed: bool) -> None:
         with self._stirred:
-            self._stirred.wait_for(lambda: self._closing or (heed and self._told), seconds)
+            self._stirred.wait_for(lambda: stop.is_set() or (heed and self._told), seconds)
             if self._told:
                 self._told, self._look = False, _FIRST_LOOK
 

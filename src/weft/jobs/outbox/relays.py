@@ -51,14 +51,13 @@ def start_all() -> None:
         each.start()
 
 
-def sweep_all() -> None:
-    """Move all that is in any outbox that is known here. Blocks.
+def sweep_all() -> int:
+    """Move all that is in any outbox that is known here, and return how many rows it was. Blocks.
 
     Raises:
         Exception: a database or the store cannot be had.
     """
-    for each in _all():
-        each.sweep()
+    return sum(each.sweep() for each in _all())
 
 
 def close_all() -> None:
