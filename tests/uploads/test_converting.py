@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -468,6 +469,25 @@ def test_what_a_dead_process_left_is_swept(tmp_path, picture, monkeypatch):
     code = "from weft.uploads import Image, convert_file; import sys; convert_file(sys.argv[1], Image(), sys.argv[2])"
     subprocess.run([sys.executable, "-c", code, str(picture), str(tmp_path / "c.jpg")], env=environment, check=True)
     assert not list(common.iterdir())
+
+
+def test_a_forked_child_keeps_no_folder_of_a_dead_parent(tmp_path, picture):
+    """The lock is the parent's: what it left is swept although a child of its lives on."""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    code = (
+        "import os, signal; from weft.uploads.workplaces import Workplace; Workplace().open(); child = os.fork()\n"
+        "if child == 0: signal.pause()\n"
+        "print(child, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    died = subprocess.run([sys.executable, "-c", code], env=environment, check=False, stdout=subprocess.PIPE)
+    try:
+        (common,) = tmp_path.glob("weft-convert-*")
+        (left,) = common.iterdir()
+        code = "from weft.uploads.workplaces import Workplace; Workplace().open()"
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+        assert not left.exists()
+    finally:
+        os.kill(int(died.stdout), signal.SIGKILL)
 
 
 def test_a_strangers_folder_is_not_used(tmp_path, monkeypatch):

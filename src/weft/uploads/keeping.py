@@ -10,6 +10,7 @@ from pathlib import Path
 
 from weft.errors import InvalidValue
 from weft.uploads.conversions import Made
+from weft.uploads.keys import new_key
 from weft.uploads.looking import default_storage
 from weft.uploads.records import Upload
 from weft.uploads.storage import Storage
@@ -30,7 +31,7 @@ def in_storage(source: Upload | Path | str, storage: Storage | None) -> Keep:
         kept: list[Upload] = []
         try:
             for each in made:
-                note = _note(each, f"{secrets.token_hex(16)}.{each.format}", _shown(named, each, among=made))
+                note = _note(each, new_key(each.format), _shown(named, each, among=made))
                 target.put(each.path, note.key)
                 kept.append(note)
             if workplace.forsaken:

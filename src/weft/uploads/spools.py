@@ -1,17 +1,12 @@
-"""Where files lie while they arrive: a folder of each process, which the kernel says is somebody's, or nobody's.
+"""Where files lie while they arrive: a folder of each process, swept by others when it has died."""
 
-A process holds a lock on its folder for as long as it lives. What a dead one has left is swept by the next that opens a
-folder beside it, however young it is; that of one that is slow, or asleep, is never touched.
-"""
-
-import fcntl
 import os
 import secrets
-import shutil
 import threading
 from pathlib import Path
 
 from weft.executors.exits import at_exit, mind_exit
+from weft.uploads.claims import OwnFolder
 from weft.uploads.errors import StorageError
 from weft.uploads.local import failures
 
@@ -35,14 +30,8 @@ class Spool:
         with failures(f"cannot receive files in {parent}"):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _refuse_foreign(parent)
-            while True:
-                self.folder = parent / f"{os.getpid()}-{secrets.token_hex(6)}"
-                self.folder.mkdir(mode=0o700)
-                file = _claim(self.folder)
-                if file is not None:
-                    break  # or it was swept before it had its lock
-            self._file = file
-            sweep(parent)
+            self._own = OwnFolder(parent)
+        self.folder = self._own.path
 
     def create(self) -> tuple[Path, int]:
         """Make an empty file; its path, and a descriptor to write by."""
@@ -52,12 +41,11 @@ class Spool:
 
     def close(self) -> None:
         """Remove it, with what is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.abandon()
+        self._own.close()
 
     def abandon(self) -> None:
         """Let go of the lock."""
-        os.close(self._file)
+        self._own.abandon()
 
 
 def spool_in(parent: Path) -> Spool:
@@ -77,39 +65,11 @@ def shared_spool() -> Path:
     return Path("/var/tmp") / f"weft-uploads-{os.getuid()}"  # noqa: S108 - its owner and mode are checked
 
 
-def sweep(parent: Path) -> None:
-    """Remove what dead processes have left there."""
-    for folder in parent.iterdir():
-        if folder.is_symlink() or not folder.is_dir():
-            continue
-        file = _claim(folder)
-        if file is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(file)
-
-
 def close() -> None:
     """Remove the spools of this process. Called by itself when the process ends."""
     with _lock:
         while _spools:
             _spools.popitem()[1].close()
-
-
-def _claim(folder: Path) -> int | None:
-    """Lock a folder that is nobody's: a descriptor. None: it is somebody's, or gone."""
-    try:
-        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        return None
-    if folder.exists():
-        return file
-    os.close(file)
-    return None
 
 
 def _refuse_foreign(parent: Path) -> None:

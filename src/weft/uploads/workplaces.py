@@ -11,23 +11,19 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 from weft.executors.exits import at_exit
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows: what a dead process left is swept by the system
-    fcntl = None  # type: ignore[assignment]
+from weft.uploads.claims import OwnFolder
 
 __all__ = ["Workplace"]
 
 T = TypeVar("T")
 
 _lock = threading.Lock()  # guards the name below
-_home: tuple[int, Path, int] | None = None  # of this process: its id, the folder, the descriptor that locks it
+_home: OwnFolder | None = None  # of this process
 
 
 class Workplace:
@@ -81,13 +77,14 @@ class Workplace:
 def _home_of_this_process() -> Path:
     global _home
     with _lock:
-        if _home is None or _home[0] != os.getpid() or not _home[1].exists():
+        if _home is None or not _home.path.exists():
+            if _home is not None:
+                _home.abandon()
             common = Path(tempfile.gettempdir()) / f"weft-convert-{_user()}"
             common.mkdir(mode=0o700, exist_ok=True)
             _refuse_strangers(common)
-            _sweep(common)
-            _home = (os.getpid(), *_settle(common))
-        return _home[1]
+            _home = OwnFolder(common)
+        return _home.path
 
 
 def _user() -> int:
@@ -101,46 +98,19 @@ def _refuse_strangers(folder: Path) -> None:
         raise PermissionError(f"{folder} is not this user's alone: remove it, or set TMPDIR to a folder that is")
 
 
-def _settle(common: Path) -> tuple[Path, int]:
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=common))
-        with suppress(OSError):  # another process swept it in the moment before it was claimed
-            descriptor = _claim(folder)
-            if folder.exists():
-                return folder, descriptor
-            os.close(descriptor)
-
-
-def _claim(folder: Path) -> int:
-    # The lock lasts as long as the process, however it ends.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _sweep(common: Path) -> None:
-    for folder in common.iterdir():
-        with suppress(OSError):  # locked: its process is alive
-            descriptor = _claim(folder)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(descriptor)
-
-
 def _go() -> None:
     global _home
-    if _home is not None and _home[0] == os.getpid():
-        shutil.rmtree(_home[1], ignore_errors=True)
+    if _home is not None:
+        _home.close()
         _home = None
 
 
 def _after_fork() -> None:
-    global _lock
+    global _lock, _home
     _lock = threading.Lock()
+    if _home is not None:  # the parent's
+        _home.abandon()
+        _home = None
 
 
 at_exit(_go)
