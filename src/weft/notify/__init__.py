@@ -16,8 +16,8 @@ from weft.later import later
 if TYPE_CHECKING:
     from weft.notify.face import email as email
     from weft.notify.face import send as send
-    from weft.notify.face import use as use
     from weft.notify.face import webhook as webhook
+    from weft.notify.settings import use as use
     from weft.notify.signing import SignatureRefused as SignatureRefused
     from weft.notify.signing import verify as verify
 
@@ -26,7 +26,7 @@ _HOME = {
     "SignatureRefused": "signing",
     "email": "face",
     "send": "face",
-    "use": "face",
+    "use": "settings",
     "verify": "signing",
     "webhook": "face",
 }

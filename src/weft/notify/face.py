@@ -1,6 +1,5 @@
 """What an application says: tell somebody something, some time soon."""
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parseaddr
@@ -14,35 +13,10 @@ from weft.jobs.declaring import Job
 from weft.jobs.handles import Handle
 from weft.notify.deliveries import deliver_email, deliver_to_channel, deliver_webhook
 from weft.notify.messages import Mail, addresses
-from weft.notify.settings import DEFAULT, change, settings
+from weft.notify.settings import DEFAULT, settings
 from weft.notify.templates import rendered
 
-__all__ = ["email", "send", "use", "webhook"]
-
-
-def use(
-    *,
-    smtp: str | None = None,
-    secrets: Mapping[str, str | Sequence[str]] | None = None,
-    channels: Mapping[str, str] | None = None,
-    templates: str | os.PathLike[str] | Mapping[str, str] | None = None,
-    allow: Sequence[str] | None = None,
-) -> None:
-    """Say how notifications leave this process. What is not given stays as it is; call it where workers start, too.
-
-    Args:
-        smtp: the mail server: `smtp+starttls://user:password@host:587?from=shop@example.org`; `smtps://` for TLS from
-            the start, `smtp://` for none. Without it, the environment variable WEFT_SMTP tells.
-        secrets: name -> webhook secret, as in `whsec_MfKQ9r8G...`, or several while they change, the newest first.
-            Without it, WEFT_WEBHOOK_SECRET is the one called "default".
-        channels: name -> Apprise's URL of a service.
-        templates: the folder of templates, or name -> template.
-        allow: networks and hosts that webhooks may go to although they are private: ["10.1.0.0/16"].
-
-    Raises:
-        InvalidValue: a URL or a secret is none.
-    """
-    change(smtp=smtp, secrets=secrets, channels=channels, templates=templates, allow=allow)
+__all__ = ["email", "send", "webhook"]
 
 
 def email(

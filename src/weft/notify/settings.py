@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from weft.errors import InvalidCall, InvalidValue
 from weft.notify.signing import key_of
 
-__all__ = ["DEFAULT", "Server", "Settings", "change", "install", "settings"]
+__all__ = ["DEFAULT", "Server", "Settings", "install", "settings", "use"]
 
 DEFAULT = "default"
 """The name of the webhook secret that is taken where none is named."""
@@ -138,7 +138,7 @@ def install(new: Settings) -> None:
     _settings = new
 
 
-def change(
+def use(
     *,
     smtp: str | None = None,
     secrets: Mapping[str, str | Sequence[str]] | None = None,
@@ -146,7 +146,20 @@ def change(
     templates: str | os.PathLike[str] | Mapping[str, str] | None = None,
     allow: Sequence[str] | None = None,
 ) -> None:
-    """Change what is given, and leave the rest. See `weft.notify.use`."""
+    """Say how notifications leave this process. What is not given stays as it is; call it where workers start, too.
+
+    Args:
+        smtp: the mail server: `smtp+starttls://user:password@host:587?from=shop@example.org`; `smtps://` for TLS from
+            the start, `smtp://` for none. Without it, the environment variable WEFT_SMTP tells.
+        secrets: name -> webhook secret, as in `whsec_MfKQ9r8G...`, or several while they change, the newest first.
+            Without it, WEFT_WEBHOOK_SECRET is the one called "default".
+        channels: name -> Apprise's URL of a service.
+        templates: the folder of templates, or name -> template.
+        allow: networks and hosts that webhooks may go to although they are private: ["10.1.0.0/16"].
+
+    Raises:
+        InvalidValue: a URL or a secret is none.
+    """
     global _settings
     given: dict[str, Any] = {
         "smtp": None if smtp is None else Server.of(smtp),
