@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-_AT_ONCE = 10
 _LOOK = 0.1  # seconds between looks whether anything is left
 
 
@@ -50,13 +49,13 @@ def run(args: argparse.Namespace) -> int:
     """Work until a signal comes, or nothing is left."""
     if args.reload:
         return run_reloading("worker", _without_reload(args))
-    from weft.jobs.serving import Worker, parse_queues  # noqa: PLC0415 - help and mistakes need not wait for it
+    from weft.jobs.serving import Worker, queues_to_serve  # noqa: PLC0415 - help and mistakes need not wait for it
     from weft.jobs.signals import stopped_by_signals  # noqa: PLC0415
 
-    declared = _queues_of(args.module)
+    _load(args.module)
     store = open_named(args.store)
     try:
-        queues = declared if args.queues is None else parse_queues(args.queues)
+        queues = queues_to_serve(args.queues)
     except InvalidValue as error:
         raise UsageError(f"worker: {error}") from error
     if not queues:
@@ -80,9 +79,7 @@ def _without_reload(args: argparse.Namespace) -> list[str]:
     return [args.module, *(word for name, value in given.items() if value is not None for word in (name, value))]
 
 
-def _queues_of(words: str) -> dict[str, int]:
-    from weft.jobs.declaring import known  # noqa: PLC0415 - as above
-
+def _load(words: str) -> None:
     name, _, attribute = words.partition(":")
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - the path's own form
     try:
@@ -93,7 +90,6 @@ def _queues_of(words: str) -> dict[str, int]:
         raise
     if attribute and not hasattr(module, attribute):
         raise UsageError(f"worker: {name} has no {attribute!r}")
-    return dict.fromkeys(sorted({job.options.queue for job in known().values()}), _AT_ONCE)
 
 
 def _outboxes_have_more() -> bool:

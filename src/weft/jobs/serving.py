@@ -1,16 +1,17 @@
 """Workers, for whatever engine keeps the jobs."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from weft.errors import InvalidCall, InvalidValue
+from weft.jobs.declaring import known
 from weft.jobs.engine import Engine, Serving
 from weft.jobs.outbox.relays import start_all as start_relays
 from weft.jobs.sql.store import Store
 from weft.jobs.sql.worker import StoreWorker
 from weft.jobs.stores import store as store_here
 
-__all__ = ["Worker", "parse_queues"]
+__all__ = ["Worker", "parse_queues", "queues_to_serve"]
 
 _AT_ONCE = 10
 
@@ -70,6 +71,17 @@ def _serving(engine: Engine, queues: Mapping[str, int], grace: float) -> Serving
     return CeleryWorker(engine, queues, grace)
 
 
+def queues_to_serve(words: str | None, others: Iterable[str] = ()) -> dict[str, int]:
+    """Queue -> jobs at once, for a command: what the words say, or else all that are declared here, and the others.
+
+    Raises:
+        InvalidValue: the words cannot be read.
+    """
+    if words is not None:
+        return parse_queues(words)
+    return dict.fromkeys(sorted({job.options.queue for job in known().values()} | set(others)), _AT_ONCE)
+
+
 def parse_queues(words: str) -> dict[str, int]:
     """Read "images=2,mail=10": queue -> jobs at once; without a number, 10.
 
@@ -81,7 +93,7 @@ def parse_queues(words: str) -> dict[str, int]:
         name, given, size = word.partition("=")
         if not name or (given and not size.isdecimal()) or (given and int(size) < 1):
             raise InvalidValue(f"{word!r} is no queue: write images=2,mail=10")
-        queues[name] = int(size) if given else 10
+        queues[name] = int(size) if given else _AT_ONCE
     if not queues:
         raise InvalidValue(f"{words!r} names no queue: write images=2,mail=10")
     return queues

@@ -8,14 +8,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import autodiscover_modules
 
 from weft.errors import InvalidValue
-from weft.jobs.declaring import known
-from weft.jobs.serving import Worker, parse_queues
+from weft.jobs.serving import Worker, queues_to_serve
 from weft.jobs.signals import stopped_by_signals
 from weft.jobs.stores import store
 
 __all__ = ["Command"]
-
-_AT_ONCE = 10
 
 
 class Command(BaseCommand):  # type: ignore[misc]
@@ -31,9 +28,8 @@ class Command(BaseCommand):  # type: ignore[misc]
     def handle(self, *_args: Any, **options: Any) -> None:
         """Work until a signal comes."""
         autodiscover_modules("jobs", "tasks")
-        declared = sorted({job.options.queue for job in known().values()} | _queues_of_tasks())
         try:
-            queues = parse_queues(options["queues"]) if options["queues"] else dict.fromkeys(declared, _AT_ONCE)
+            queues = queues_to_serve(options["queues"] or None, _queues_of_tasks())
         except InvalidValue as error:
             raise CommandError(str(error)) from error
         if not queues:
