@@ -6,7 +6,7 @@ merely slow keeps both. So nobody has to renew anything, and nobody is taken for
 
 import os
 import secrets
-import select
+import selectors
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,11 +23,11 @@ CLASS = 2003131508
 """The first of the two numbers of each of our advisory locks: "weft" in ASCII, with the top bit off."""
 
 _ENROLL = "INSERT INTO owner (name) VALUES (%s) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id"
-_DEAD = f"""
-SELECT id, name FROM owner WHERE NOT EXISTS (
+_OWNERS = f"""
+SELECT name, id, EXISTS (
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {CLASS} AND objid = owner.id::oid
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-)
+) FROM owner
 """  # noqa: S608 - a number of ours
 _UPTIME = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"
 
@@ -59,12 +59,11 @@ class PostgreSQLDesk:
         """
         session = self._enroll()
         try:
-            numbers = {name: number for number, name in session.execute(_DEAD).fetchall()}
+            numbers = {name: None if locked else number for name, number, locked in session.execute(_OWNERS).fetchall()}
             uptime = session.execute(_UPTIME).fetchone()
-            known = {row[0] for row in session.execute("SELECT name FROM owner").fetchall()}
         except Failure as error:
             raise StoreError(f"the job store {self._place} could not be read: {error}") from error
-        missing = numbers.keys() | (set(owners) - known)
+        missing = {name for name, number in numbers.items() if number is not None} | (set(owners) - numbers.keys())
         self._missing = {name: self._missing.get(name, now()) for name in missing}
         if uptime is None or uptime[0] < _RESTARTED:
             return []
@@ -155,10 +154,11 @@ class _Bell:
     def wait(self, seconds: float) -> None:
         """Sleep until it rings, or for so long."""
         session = self.session
-        watched: list[int] = [self._ear.fileno()]
-        if session is not None and not session.closed:
-            watched.append(session.fileno())
-        select.select(watched, [], [], max(0.0, seconds))
+        with selectors.DefaultSelector() as watched:  # `select` itself knows 1,024 descriptors
+            watched.register(self._ear, selectors.EVENT_READ)
+            if session is not None and not session.closed:
+                watched.register(session.fileno(), selectors.EVENT_READ)
+            watched.select(max(0.0, seconds))
         with suppress(OSError):
             while self._ear.recv(64):
                 pass

@@ -42,23 +42,19 @@ def bound_of(limit: Limit) -> Bound:
     return Bound(limit.size) if rate is None else Bound(limit.size, rate.interval, rate.tolerance)
 
 
-def startable(connection: Connection, queue: str, bound: Bound, now: float) -> int:
-    """How many jobs of the queue may start now."""
+def startable(connection: Connection, queue: str, bound: Bound, now: float) -> tuple[int, float]:
+    """How many jobs of the queue may start now; and when the next one is due by the rate, for `note_starts`."""
     room = bound.size - int(connection.execute(_RUN, (queue,)).fetchone()[0])
-    return min(room, bound.starts(_due(connection, queue), now)) if bound.interval else room
-
-
-def note_starts(connection: Connection, queue: str, bound: Bound, now: float, started: int) -> float:
-    """So many have started; when the rate lets the next one."""
     if not bound.interval:
-        return -math.inf
-    due = _due(connection, queue)
-    if started:
-        due = max(due, now) + started * bound.interval
+        return room, -math.inf
+    row = connection.execute(_DUE, (queue,)).fetchone()
+    due = -math.inf if row is None else float(row[0])
+    return min(room, bound.starts(due, now)), max(due, now)
+
+
+def note_starts(connection: Connection, queue: str, bound: Bound, due: float, started: int) -> float:
+    """So many have started; when the rate lets the next one."""
+    due += started * bound.interval
+    if bound.interval and started:
         connection.execute(_SET_DUE, (queue, due))
     return due - bound.tolerance
-
-
-def _due(connection: Connection, queue: str) -> float:
-    row = connection.execute(_DUE, (queue,)).fetchone()
-    return -math.inf if row is None else float(row[0])

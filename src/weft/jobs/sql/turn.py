@@ -130,8 +130,9 @@ def _claim(connection: Connection, turn: Turn, queue: str, room: int) -> list[Cl
 
 def _claim_bounded(connection: Connection, turn: Turn, queue: str, room: int, report: Report) -> None:
     bound = turn.bounds[queue]
-    claims = _claim(connection, turn, queue, min(room, startable(connection, queue, bound, turn.now)))
-    again = note_starts(connection, queue, bound, turn.now, len(claims))
+    startable_now, due = startable(connection, queue, bound, turn.now)
+    claims = _claim(connection, turn, queue, min(room, startable_now))
+    again = note_starts(connection, queue, bound, due, len(claims))
     report.claims += claims
     if len(claims) < room and again > turn.now:
         report.next_due = again if report.next_due is None else min(report.next_due, again)
