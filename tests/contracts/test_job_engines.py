@@ -294,6 +294,69 @@ def test_a_job_that_kills_its_worker_is_given_up(engine, place, tmp_path):
     assert path.read_text().count("poison") == 3
 
 
+# -- servers that cannot be had for a while
+
+
+CELERY = [pytest.param(name, id=name) for name in sorted(databases.PLACES) if name.startswith("celery")]
+
+
+@pytest.mark.parametrize("place", CELERY, indirect=True)
+def test_what_a_job_has_come_to_is_written_when_redis_can_be_had_again(engine, worker, monkeypatch):
+    """Also its progress, where that could not be written, is no failure of the job's; and cancelling works again."""
+    from weft.jobs.celery import worker as module
+
+    monkeypatch.setattr(module, "_HURT", 0.01)
+    handle = chores.tell.enqueue(0.25, "a quarter")
+    assert chores.begun.wait(SOON)
+    left = threading.Semaphore(5)
+    change, pages_of = engine.book.change, engine.book.pages_of
+
+    def flaky(method):
+        def call(*given):
+            if left.acquire(blocking=False):
+                raise jobs.StoreError("away")
+            return method(*given)
+
+        return call
+
+    monkeypatch.setattr(engine.book, "change", flaky(change))
+    monkeypatch.setattr(engine.book, "pages_of", flaky(pages_of))
+    chores.go_on.set()
+    assert handle.result(SOON) is True
+    chores.begun.clear()
+    other = chores.wait_for_cancel.enqueue()
+    assert chores.begun.wait(SOON)
+    left.release(3)
+    until(lambda: not left._value)
+    other.cancel()
+    with pytest.raises(jobs.JobCancelled):
+        other.result(SOON)
+
+
+@pytest.mark.parametrize("place", CELERY, indirect=True)
+def test_an_answer_of_redis_that_is_lost_has_a_job_run_once(engine, worker, monkeypatch):
+    """It was written that the job begins, and the worker was never told: it asks again, and begins it at once."""
+    from weft.jobs.celery import worker as module
+
+    monkeypatch.setattr(module, "_HURT", 0.01)
+    change = engine.book.change
+    lost = []
+
+    def deaf(uid, decide):
+        answer = change(uid, decide)
+        if not lost and threading.current_thread() is not threading.main_thread():
+            lost.append(uid)
+            raise jobs.StoreError("the answer is lost")
+        return answer
+
+    monkeypatch.setattr(engine.book, "change", deaf)
+    handle = chores.tell.enqueue(0.25, "a quarter")
+    chores.go_on.set()
+    assert handle.result(3.0) is True  # a message that is told to come later takes 5 s
+    assert lost == [handle.uid]
+    assert handle.record().attempt == 1
+
+
 # -- from one engine to another
 
 

@@ -1,7 +1,7 @@
 """Where what is known of the jobs is kept: in Redis, one page for each, until its time is over."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from weft.jobs.celery.page import Page
@@ -94,12 +94,16 @@ class Book:
             if not self.alive(page.owner):
                 yield page
 
+    def pages_of(self, uids: Sequence[str]) -> list[Page | None]:
+        """What is known of these jobs, in one question."""
+        with self._told():
+            return [_read(data) for data in self._redis.mget(map(_key, uids))] if uids else []
+
     def _in(self, index: str) -> Iterator[Page]:
         with self._told():
-            uids = self._redis.zrevrange(index, 0, -1)
+            uids = [uid.decode() for uid in self._redis.zrevrange(index, 0, -1)]
             for some in (uids[start : start + _MANY] for start in range(0, len(uids), _MANY)):
-                for uid, data in zip(some, self._redis.mget(map(_key_of, some)), strict=True):
-                    page = _read(data)
+                for uid, page in zip(some, self.pages_of(some), strict=True):
                     if page is not None:
                         yield page
                     else:  # its time is over
@@ -153,10 +157,6 @@ class _Told:
 
 def _key(uid: str) -> str:
     return f"weft:job:{uid}"
-
-
-def _key_of(uid: bytes) -> str:
-    return _key(uid.decode())
 
 
 def _read(data: bytes | None) -> Page | None:

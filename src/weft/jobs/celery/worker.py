@@ -1,14 +1,16 @@
 """A worker of Celery's, whose only task hands each job to a crew and waits for what it comes to."""
 
 import itertools
+import logging
 import os
 import queue
 import secrets
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from celery.app.trace import setup_worker_optimizations
 from celery.exceptions import Reject
@@ -20,6 +22,7 @@ from weft.jobs.celery.engine import TASK, CeleryEngine
 from weft.jobs.celery.page import Arrival, Page, arrival, begun, claim_of, settled
 from weft.jobs.codec import decode_json
 from weft.jobs.crew import Crew
+from weft.jobs.errors import StoreError
 from weft.jobs.lifecycle import Step
 from weft.jobs.records import Claim, Entry, Settlement
 from weft.jobs.settling import after_crash
@@ -27,6 +30,11 @@ from weft.runtime.process import runtime
 
 __all__ = ["CeleryWorker"]
 
+log = logging.getLogger("weft.jobs")
+
+T = TypeVar("T")
+
+_HURT = 1.0  # seconds to wait after Redis or the broker could not be had
 _TICK = 0.25  # seconds between looks at what is late, and at what somebody wants cancelled
 _SAY = 4.0  # seconds between signs of life; a third of what they are good for
 _AGAIN = 5.0  # seconds after which a message comes again whose job runs elsewhere
@@ -60,6 +68,7 @@ class CeleryWorker:
         self._numbers = itertools.count(1)
         self._boxes: dict[int, queue.SimpleQueue[Settlement]] = {}
         self._claims: dict[int, Claim] = {}
+        self._here: dict[tuple[str, int], object] = {}  # ticket and attempt: whose thread has it in hand
         self._stopping = threading.Event()
         self._ended = threading.Event()
 
@@ -101,18 +110,29 @@ class CeleryWorker:
     # -- what Celery calls, on one of its threads
 
     def _deliver(self, entry: str, ticket: str, attempt: int) -> None:
-        found = decode_json(entry.encode(), Entry)
-        meaning, page = self._book.change(found.uid, partial(self._arrive, found, ticket, attempt))
+        thread = object()
+        first = self._here.setdefault((ticket, attempt), thread) is thread
+        try:
+            self._carry(decode_json(entry.encode(), Entry), ticket, attempt, first)
+        finally:
+            if first:
+                del self._here[ticket, attempt]
+
+    def _carry(self, entry: Entry, ticket: str, attempt: int, first: bool) -> None:
+        arrive = partial(self._arrive, entry, ticket, attempt, first)
+        meaning, page = self._insist(lambda: self._book.change(entry.uid, arrive))
         if meaning is Arrival.LATER:
-            self._engine.publish(page, attempt, wall() + _AGAIN)
+            self._insist(lambda: self._engine.publish(page, attempt, wall() + _AGAIN))
         elif meaning is not Arrival.DROP:
             self._run(page)
 
     def _arrive(
-        self, entry: Entry, ticket: str, attempt: int, page: Page | None
+        self, entry: Entry, ticket: str, attempt: int, first: bool, page: Page | None
     ) -> tuple[Page | None, tuple[Arrival, Page]]:
         known = page or Page(entry, ticket)  # Redis has forgotten; the message has not
         meaning = arrival(known, ticket, attempt, alive=bool(known.owner) and self._book.alive(known.owner))
+        if meaning is Arrival.LATER and first and known.owner == self.name:
+            meaning = Arrival.BEGIN  # no thread here has it: it was written that we begin, and the answer was lost
         if meaning is Arrival.BEGIN:
             known = begun(known, attempt, self.name, wall())
             return known, (meaning, known)
@@ -131,12 +151,24 @@ class CeleryWorker:
         self._crew.take([claim])
         settlement = box.get()
         if settlement.step is Step.TRY_LATER:  # the message first: without it nobody would come again
-            self._engine.publish(page, page.attempt + 1 - settlement.uncharged, settlement.again_at)
+            following = page.attempt + 1 - settlement.uncharged
+            self._insist(lambda: self._engine.publish(page, following, settlement.again_at))
         elif settlement.step is Step.HAND_BACK and settlement.crashed:
-            self._engine.publish(page, page.attempt)
-        self._book.change(claim.uid, partial(self._settle, settlement))
+            self._insist(lambda: self._engine.publish(page, page.attempt))
+        self._insist(lambda: self._book.change(claim.uid, partial(self._settle, settlement)))
         if settlement.step is Step.HAND_BACK and not settlement.crashed:
             raise Reject("handed back", requeue=True)
+
+    def _insist(self, act: Callable[[], T]) -> T:
+        """Do it, however often the servers have to be asked: a message whose task has failed does not come again."""
+        while True:
+            try:
+                return act()
+            except StoreError:
+                if self._ended.is_set():
+                    raise
+                log.exception("what a job has come to could not be written; trying again")
+                self._ended.wait(_HURT)
 
     @staticmethod
     def _settle(settlement: Settlement, page: Page | None) -> tuple[Page | None, None]:
@@ -158,7 +190,10 @@ class CeleryWorker:
         for each in progress:
             claim = self._claims.get(each.id)
             if claim is not None:
-                self._book.change(claim.uid, partial(self._note, each.attempt, each.fraction, each.note))
+                try:
+                    self._book.change(claim.uid, partial(self._note, each.attempt, each.fraction, each.note))
+                except StoreError:  # no fault of the job's, which says so on its own thread; the next one may be heard
+                    log.exception("the progress of job %s could not be written", claim.uid)
 
     @staticmethod
     def _note(attempt: int, fraction: float, note: str, page: Page | None) -> tuple[Page | None, None]:
@@ -173,16 +208,25 @@ class CeleryWorker:
         stopped: float | None = None
         while not self._ended.wait(_TICK):
             self._crew.give_up_late()
-            if now() - said > _SAY:
-                said = now()
-                self._book.say_alive(self.name)
-                for orphan in self._book.orphans():  # the broker may take its time to bring the message again
-                    self._engine.publish(orphan, orphan.attempt)
-            for claim in tuple(self._claims.values()):
-                page = self._book.page(claim.uid)
-                if page is not None and page.cancel_requested:
-                    self._crew.cancel(claim.id, claim.attempt)
+            try:
+                if now() - said > _SAY:
+                    self._say()
+                    said = now()
+                self._cancel()
+            except StoreError:
+                log.exception("Redis or the broker could not be asked; trying again")
             if self._stopping.is_set():
                 stopped = now() if stopped is None else stopped
                 if now() - stopped >= self._grace:
                     self._crew.hand_back()
+
+    def _say(self) -> None:
+        self._book.say_alive(self.name)
+        for orphan in self._book.orphans():  # the broker may take its time to bring the message again
+            self._engine.publish(orphan, orphan.attempt)
+
+    def _cancel(self) -> None:
+        claims = tuple(self._claims.values())
+        for claim, page in zip(claims, self._book.pages_of([claim.uid for claim in claims]), strict=True):
+            if page is not None and page.cancel_requested:
+                self._crew.cancel(claim.id, claim.attempt)
