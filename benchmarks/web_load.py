@@ -30,12 +30,14 @@ class Site:
     Args:
         name: of the peer.
         words: the command after the interpreter; PORT stands for the port.
+        on: the CPUs that it may use; None: the one that clients leave to it.
         environ: variables to set.
     """
 
-    def __init__(self, name, words, **environ):
+    def __init__(self, name, words, on=None, **environ):
         self.name = name
         self.words = words
+        self.on = on or {cpus()[0]}
         self.environ = environ
 
     def __enter__(self):
@@ -44,7 +46,7 @@ class Site:
             [sys.executable, *(word.replace("PORT", str(self.port)) for word in self.words)],
             cwd=FOLDER, env={**os.environ, **self.environ}, start_new_session=True,
         )  # fmt: skip
-        os.sched_setaffinity(self.process.pid, {cpus()[0]})  # long before it has workers, which inherit it
+        os.sched_setaffinity(self.process.pid, self.on)  # long before it has workers, which inherit it
         until = time.monotonic() + 20
         while not self.answers():
             if time.monotonic() > until or self.process.poll() is not None:

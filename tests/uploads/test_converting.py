@@ -479,7 +479,9 @@ def test_a_forked_child_keeps_no_folder_of_a_dead_parent(tmp_path, picture):
         "if child == 0: signal.pause()\n"
         "print(child, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    died = subprocess.run([sys.executable, "-c", code], env=environment, check=False, stdout=subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as parent:
+        child = int(parent.stdout.readline())
+        parent.wait()
     try:
         (common,) = tmp_path.glob("weft-convert-*")
         (left,) = common.iterdir()
@@ -487,7 +489,7 @@ def test_a_forked_child_keeps_no_folder_of_a_dead_parent(tmp_path, picture):
         subprocess.run([sys.executable, "-c", code], env=environment, check=True)
         assert not left.exists()
     finally:
-        os.kill(int(died.stdout), signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_strangers_folder_is_not_used(tmp_path, monkeypatch):

@@ -21,7 +21,6 @@ from weft.uploads.storage import Storage
 
 __all__ = ["Arrival"]
 
-_SMALL = 128 * 1024  # bytes
 _SPAN = 4 * 1024 * 1024  # bytes
 
 
@@ -52,20 +51,17 @@ class Arrival:
         self._aborted = False
 
     def take(self, pieces: list[bytes]) -> None:
-        """Go on with these pieces; small ones are made one: to take turns with an event loop costs more than to copy.
+        """Go on with these pieces, made one: to take turns with an event loop costs more than to copy.
 
         Raises:
             UploadRefused: the client is to blame.
             StorageError: the disk is.
         """
-        size = sum(map(len, pieces))
-        if size < len(pieces) * _SMALL:
-            pieces = [b"".join(pieces)]
+        data = b"".join(pieces)
         with self._working():
-            self._total += size
-            self._ticket.grow(size)
-            for data in pieces:
-                self._follow(self._form.feed(data))
+            self._total += len(data)
+            self._ticket.grow(len(data))
+            self._follow(self._form.feed(data))
 
     def finish(self) -> Contents:
         """There is no more: keep the files, all or none.

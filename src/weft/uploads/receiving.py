@@ -16,6 +16,7 @@ from weft.uploads.admission import admission
 from weft.uploads.arrival import Arrival
 from weft.uploads.errors import UploadRefused
 from weft.uploads.forms import FileHead, form_of
+from weft.uploads.handover import Handover
 from weft.uploads.intake import Intake
 from weft.uploads.received import Contents, Received
 from weft.uploads.sources import Source, source_of
@@ -25,7 +26,6 @@ from weft.uploads.storages import storage as storage_here
 
 __all__ = ["receive"]
 
-_BATCH = 512 * 1024  # bytes that are handed to a thread at once
 _USUAL = Intake()
 
 
@@ -129,35 +129,14 @@ async def _arriving(source: Source, arrival: Arrival, seconds: float) -> Content
 
 
 async def _take_all(chunks: AsyncGenerator[bytes, None], arrival: Arrival) -> None:
-    """One batch is gathered here while the one before is hashed and written there."""
-    batch: list[bytes] = []
-    size = 0
-    writing: asyncio.Task[None] | None = None
+    handover = Handover(arrival.take)
     try:
         async with aclosing(chunks):
             async for data in chunks:
-                batch.append(data)
-                size += len(data)
-                if writing is not None and (writing.done() or size >= _BATCH):
-                    await writing  # what it refuses is told at once
-                    writing = None
-                if size >= _BATCH:
-                    writing = asyncio.create_task(to_thread(arrival.take, batch))
-                    writing.add_done_callback(_heard)
-                    batch, size = [], 0
-        if writing is not None:
-            await writing
-        if batch:
-            await to_thread(arrival.take, batch)
+                await handover.put(data)
+        await handover.flush()
     finally:
-        if writing is not None:
-            writing.cancel()
-
-
-def _heard(task: "asyncio.Task[None]") -> None:
-    """Whoever left for another reason does not ask for its error any more."""
-    if not task.cancelled():
-        task.exception()
+        handover.close()
 
 
 @contextmanager
