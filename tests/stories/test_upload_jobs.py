@@ -15,7 +15,8 @@ import upload_jobs
 import weft
 from weft.jobs import stores
 from weft.jobs.codec import Signature, decode_json, encode_json
-from weft.uploads import convert, storages
+from weft.uploads import convert
+from weft.uploads.storing import storages
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session", autouse=True)
 def working_folder():
     """The folder in which conversions of this process work; its lock is kept open for the life of the process."""
-    from weft.uploads import workplaces
+    from weft.uploads.converting import workplaces
 
     return workplaces._home_of_this_process()
 

@@ -80,7 +80,7 @@ def main():
 
 
 def _instrument(atheris):
-    from weft.uploads import boxes, looking, pictures, sniffing
+    from weft.uploads.inspecting import boxes, looking, pictures, sniffing
 
     for module in (boxes, looking, pictures, sniffing):
         for name, value in list(vars(module).items()):

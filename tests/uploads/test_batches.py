@@ -17,7 +17,8 @@ from sample_pictures import Folder, quarters, save
 
 import weft
 from weft.errors import InvalidCall, InvalidValue, WouldBlock
-from weft.uploads import Image, Limits, PdfText, Table, Unzip, Upload, UploadRefused, places, process, workplaces
+from weft.uploads import Image, Limits, PdfText, Table, Unzip, Upload, UploadRefused, process
+from weft.uploads.converting import places, workplaces
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

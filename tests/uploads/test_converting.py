@@ -34,10 +34,9 @@ from weft.uploads import (
     convert,
     convert_file,
     memory_budget,
-    places,
-    storages,
-    workplaces,
 )
+from weft.uploads.converting import places, workplaces
+from weft.uploads.storing import storages
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -475,7 +474,8 @@ def test_a_forked_child_keeps_no_folder_of_a_dead_parent(tmp_path, picture):
     """The lock is the parent's: what it left is swept although a child of its lives on."""
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     code = (
-        "import os, signal; from weft.uploads.workplaces import Workplace; Workplace().open(); child = os.fork()\n"
+        "import os, signal; from weft.uploads.converting.workplaces import Workplace\n"
+        "Workplace().open(); child = os.fork()\n"
         "if child == 0: signal.pause()\n"
         "print(child, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -485,7 +485,7 @@ def test_a_forked_child_keeps_no_folder_of_a_dead_parent(tmp_path, picture):
     try:
         (common,) = tmp_path.glob("weft-convert-*")
         (left,) = common.iterdir()
-        code = "from weft.uploads.workplaces import Workplace; Workplace().open()"
+        code = "from weft.uploads.converting.workplaces import Workplace; Workplace().open()"
         subprocess.run([sys.executable, "-c", code], env=environment, check=True)
         assert not left.exists()
     finally:

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from weft.uploads import handover
-from weft.uploads.handover import Handover
+from weft.uploads.arriving import handover
+from weft.uploads.arriving.handover import Handover
 
 SOON = 10.0
 

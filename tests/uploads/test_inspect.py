@@ -12,7 +12,7 @@ from PIL import Image
 from sample_pictures import Folder, frames, photo, png_claiming, quarters, save
 
 from weft.uploads import Inspection, Limits, Upload, UploadRefused, inspect, look
-from weft.uploads.sniffing import sniff
+from weft.uploads.inspecting.sniffing import sniff
 
 MANY = Limits(frames=1000, megapixels=1000)
 STILL = ("jpg", "png", "gif", "webp", "avif", "heic")

@@ -16,7 +16,8 @@ from sample_pictures import Folder
 
 import weft
 from weft.errors import InvalidValue
-from weft.uploads import Limits, Media, Poster, UploadRefused, convert, places, workplaces
+from weft.uploads import Limits, Media, Poster, UploadRefused, convert
+from weft.uploads.converting import places, workplaces
 from weft.uploads.files.media import find_ffmpeg, make_media, make_poster
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -11,7 +11,8 @@ from sample_pictures import Folder
 
 import weft
 from weft.errors import InvalidValue
-from weft.uploads import Limits, PdfPages, PdfText, UploadRefused, convert, inspect, places, workplaces
+from weft.uploads import Limits, PdfPages, PdfText, UploadRefused, convert, inspect
+from weft.uploads.converting import places, workplaces
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.errors import InvalidCall, InvalidValue
-from weft.uploads import arrival, spools
-from weft.uploads.admission import Admission
-from weft.uploads.arrival import Arrival
+from weft.uploads.arriving import arrival, spools
+from weft.uploads.arriving.admission import Admission
+from weft.uploads.arriving.arrival import Arrival
+from weft.uploads.arriving.filenames import harmless
+from weft.uploads.arriving.forms import FileHead, form_of
+from weft.uploads.arriving.intake import Intake
+from weft.uploads.arriving.receiving import receive
 from weft.uploads.errors import StorageError, UploadRefused
-from weft.uploads.filenames import harmless
-from weft.uploads.forms import FileHead, form_of
-from weft.uploads.intake import Intake
-from weft.uploads.local import LocalStorage
-from weft.uploads.receiving import receive
+from weft.uploads.storing.local import LocalStorage
 
 FILE = part("photo", b"x" * 10_000, "x.bin")
 INTAKE = Intake()
@@ -238,7 +238,7 @@ def test_one_that_is_given_up_while_it_is_kept(begin, tmp_path):
 def test_what_dead_processes_have_left_is_swept(tmp_path):
     """The folder of a process that was killed goes, however young; that of one that lives stays, however old."""
     code = (
-        "import sys; from pathlib import Path; from weft.uploads.spools import spool_in\n"
+        "import sys; from pathlib import Path; from weft.uploads.arriving.spools import spool_in\n"
         "print(spool_in(Path(sys.argv[1])).create()[0], flush=True); sys.stdin.read()"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "spool")]

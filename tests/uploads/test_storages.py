@@ -14,11 +14,12 @@ import pytest
 from bodies import Environ, form, part
 
 from weft.errors import InvalidValue
-from weft.uploads import local, receiving, spools, storages
+from weft.uploads.arriving import receiving, spools
 from weft.uploads.errors import StorageError
-from weft.uploads.keys import checked_key, new_key
-from weft.uploads.local import LocalStorage
-from weft.uploads.objects import ObjectStorage
+from weft.uploads.storing import local, storages
+from weft.uploads.storing.keys import checked_key, new_key
+from weft.uploads.storing.local import LocalStorage
+from weft.uploads.storing.objects import ObjectStorage
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning:moto", "ignore::DeprecationWarning")
 BIG = 11_000_003  # bytes: more than two parts of S3

@@ -11,8 +11,9 @@ from documents import MAIN, RELATIONS, archive, row, workbook
 from sample_pictures import Folder
 
 from weft.errors import InvalidValue
-from weft.uploads import Limits, Table, UploadRefused, convert, inspect, storages
+from weft.uploads import Limits, Table, UploadRefused, convert, inspect
 from weft.uploads.files.tables import make_table
+from weft.uploads.storing import storages
 
 PEOPLE = row(1, "name", "age") + row(2, "Ada", 36) + row(3, "Alan", 41)
 

@@ -21,7 +21,7 @@ from weft.runtime.face import limit
 from weft.runtime.face import map as weft_map
 from weft.runtime.process import close, configure, runtime
 from weft.scopes.task import Task
-from weft.uploads.converting import convert_file
+from weft.uploads.converting.carrying import convert_file
 from weft.uploads.images.recipes import Image
 from weft.uploads.limits import Limits
 from weft.uploads.records import Upload

@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING
 from weft.later import later
 
 if TYPE_CHECKING:
+    from weft.uploads.arriving.intake import Intake as Intake
+    from weft.uploads.arriving.received import Received as Received
+    from weft.uploads.arriving.receiving import receive as receive
     from weft.uploads.batches import Processing as Processing
     from weft.uploads.batches import process as process
-    from weft.uploads.conversions import CONVERSIONS as CONVERSIONS
-    from weft.uploads.conversions import Conversion as Conversion
-    from weft.uploads.conversions import Made as Made
-    from weft.uploads.conversions import Where as Where
-    from weft.uploads.converting import convert as convert
-    from weft.uploads.converting import convert_file as convert_file
+    from weft.uploads.converting.carrying import convert as convert
+    from weft.uploads.converting.carrying import convert_file as convert_file
+    from weft.uploads.converting.conversions import CONVERSIONS as CONVERSIONS
+    from weft.uploads.converting.conversions import Conversion as Conversion
+    from weft.uploads.converting.conversions import Made as Made
+    from weft.uploads.converting.conversions import Where as Where
+    from weft.uploads.converting.places import memory_budget as memory_budget
     from weft.uploads.errors import StorageError as StorageError
     from weft.uploads.errors import UploadRefused as UploadRefused
     from weft.uploads.files.media import Media as Media
@@ -32,38 +36,34 @@ if TYPE_CHECKING:
     from weft.uploads.files.unzip import Unzip as Unzip
     from weft.uploads.images.recipes import Image as Image
     from weft.uploads.images.recipes import Thumbnails as Thumbnails
-    from weft.uploads.inspecting import PROBES as PROBES
-    from weft.uploads.inspection import Inspection as Inspection
-    from weft.uploads.intake import Intake as Intake
+    from weft.uploads.inspecting.inspection import Inspection as Inspection
+    from weft.uploads.inspecting.looking import inspect as inspect
+    from weft.uploads.inspecting.looking import look as look
+    from weft.uploads.inspecting.probes import PROBES as PROBES
     from weft.uploads.limits import Limits as Limits
-    from weft.uploads.local import LocalStorage as LocalStorage
-    from weft.uploads.looking import inspect as inspect
-    from weft.uploads.looking import look as look
-    from weft.uploads.objects import ObjectStorage as ObjectStorage
-    from weft.uploads.places import memory_budget as memory_budget
-    from weft.uploads.received import Received as Received
-    from weft.uploads.receiving import receive as receive
     from weft.uploads.records import Upload as Upload
     from weft.uploads.reports import Processed as Processed
     from weft.uploads.reports import Progress as Progress
     from weft.uploads.reports import Report as Report
-    from weft.uploads.storage import Storage as Storage
-    from weft.uploads.storages import use as use
+    from weft.uploads.storing.local import LocalStorage as LocalStorage
+    from weft.uploads.storing.objects import ObjectStorage as ObjectStorage
+    from weft.uploads.storing.storage import Storage as Storage
+    from weft.uploads.storing.storages import use as use
 
 # Each name and the module that has it. No module here may bear the name of a function: importing it would hide it.
 _HOME = {
-    "CONVERSIONS": "conversions",
-    "Conversion": "conversions",
+    "CONVERSIONS": "converting.conversions",
+    "Conversion": "converting.conversions",
     "Image": "images.recipes",
-    "Inspection": "inspection",
-    "Intake": "intake",
+    "Inspection": "inspecting.inspection",
+    "Intake": "arriving.intake",
     "Limits": "limits",
-    "LocalStorage": "local",
-    "Made": "conversions",
+    "LocalStorage": "storing.local",
+    "Made": "converting.conversions",
     "Media": "files.media",
-    "PROBES": "inspecting",
-    "ObjectStorage": "objects",
-    "Received": "received",
+    "PROBES": "inspecting.probes",
+    "ObjectStorage": "storing.objects",
+    "Received": "arriving.received",
     "PdfPages": "files.pdf",
     "PdfText": "files.pdf",
     "Poster": "files.media",
@@ -71,21 +71,21 @@ _HOME = {
     "Processing": "batches",
     "Progress": "reports",
     "Report": "reports",
-    "Storage": "storage",
+    "Storage": "storing.storage",
     "StorageError": "errors",
     "Table": "files.tables",
     "Thumbnails": "images.recipes",
     "Unzip": "files.unzip",
     "Upload": "records",
     "UploadRefused": "errors",
-    "Where": "conversions",
-    "convert": "converting",
-    "convert_file": "converting",
-    "inspect": "looking",
-    "look": "looking",
-    "memory_budget": "places",
-    "receive": "receiving",
-    "use": "storages",
+    "Where": "converting.conversions",
+    "convert": "converting.carrying",
+    "convert_file": "converting.carrying",
+    "inspect": "inspecting.looking",
+    "look": "inspecting.looking",
+    "memory_budget": "converting.places",
+    "receive": "arriving.receiving",
+    "use": "storing.storages",
     "process": "batches",
 }
 

@@ -21,11 +21,11 @@ from weft.scopes.batch import Batch, Plan
 from weft.scopes.join import as_join
 from weft.scopes.scope import Scope
 from weft.scopes.task import Task
-from weft.uploads.converting import conversion_of, convert
+from weft.uploads.converting.carrying import conversion_of, convert
 from weft.uploads.limits import Limits
 from weft.uploads.records import Upload
 from weft.uploads.reports import Processed, Progress, Report, state_of
-from weft.uploads.storage import Storage
+from weft.uploads.storing.storage import Storage
 
 __all__ = ["Processing", "process"]
 

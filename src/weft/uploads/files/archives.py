@@ -17,8 +17,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError  # noqa: N812 - named as errors are
 
 from weft.uploads.errors import UploadRefused
-from weft.uploads.inspecting import PROBES
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.probes import PROBES
 from weft.uploads.limits import Limits
 
 __all__ = ["copy_member", "kind_of", "members", "probe_zip", "reading"]

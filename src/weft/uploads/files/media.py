@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from weft.errors import InvalidValue
-from weft.uploads.conversions import CONVERSIONS, Conversion, Made, Where
+from weft.uploads.converting.conversions import CONVERSIONS, Conversion, Made, Where
 from weft.uploads.errors import UploadRefused
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.looking import look
 from weft.uploads.limits import Limits
-from weft.uploads.looking import look
 
 __all__ = ["Media", "Poster", "find_ffmpeg", "make_media", "make_poster"]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from weft.errors import InvalidValue
-from weft.uploads.conversions import CONVERSIONS, Conversion, Made, Where
+from weft.uploads.converting.conversions import CONVERSIONS, Conversion, Made, Where
 from weft.uploads.errors import UploadRefused
-from weft.uploads.inspecting import PROBES
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.looking import look
+from weft.uploads.inspecting.probes import PROBES
 from weft.uploads.limits import Limits
-from weft.uploads.looking import look
 
 __all__ = ["PdfPages", "PdfText", "make_pages", "make_text", "probe_pdf"]
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from weft.errors import InvalidValue
-from weft.uploads.conversions import CONVERSIONS, Conversion, Made, Where
+from weft.uploads.converting.conversions import CONVERSIONS, Conversion, Made, Where
 from weft.uploads.errors import UploadRefused
 from weft.uploads.files.csvfiles import as_utf8, blame, count_lines, first_look
 from weft.uploads.files.workbooks import read_sheet
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.looking import look, size_of
+from weft.uploads.inspecting.sniffing import HEAD, sniff
 from weft.uploads.limits import Limits
-from weft.uploads.looking import look, size_of
-from weft.uploads.sniffing import HEAD, sniff
 
 if TYPE_CHECKING:
     import polars as pl

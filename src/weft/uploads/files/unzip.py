@@ -8,13 +8,13 @@ from typing import NoReturn
 from unicodedata import category, normalize
 from zipfile import ZipFile, ZipInfo
 
-from weft.uploads.conversions import CONVERSIONS, Conversion, Made, Where
+from weft.uploads.converting.conversions import CONVERSIONS, Conversion, Made, Where
 from weft.uploads.errors import UploadRefused
 from weft.uploads.files.archives import copy_member, kind_of, members, reading
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.looking import look
+from weft.uploads.inspecting.sniffing import HEAD, sniff
 from weft.uploads.limits import Limits
-from weft.uploads.looking import look
-from weft.uploads.sniffing import HEAD, sniff
 
 __all__ = ["Unzip", "make_unzipped"]
 

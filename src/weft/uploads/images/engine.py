@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from weft.uploads.errors import UploadRefused
 from weft.uploads.images.geometry import Fit, Fitted, fitted
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
 
 __all__ = ["Engine", "Picture", "Size", "engine_for", "refuse_liar", "sizes_of"]
 

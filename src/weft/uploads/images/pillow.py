@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageOps, ImageSequence
 from weft.uploads.errors import UploadRefused
 from weft.uploads.images.engine import Picture, refuse_liar, sizes_of
 from weft.uploads.images.geometry import Fitted, upright
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
 
 __all__ = ["PillowEngine"]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from weft.errors import InvalidValue
-from weft.uploads.conversions import CONVERSIONS, Conversion, Made, Where
+from weft.uploads.converting.conversions import CONVERSIONS, Conversion, Made, Where
 from weft.uploads.errors import UploadRefused
 from weft.uploads.images.engine import Picture, Size, engine_for
 from weft.uploads.images.geometry import Fit
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.looking import look
 from weft.uploads.limits import Limits
-from weft.uploads.looking import look
 
 __all__ = ["Animation", "Image", "ImageFormat", "Thumbnails", "render", "render_thumbnails"]
 

@@ -6,10 +6,10 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from weft.uploads import local, storages
-from weft.uploads.admission import admission
+from weft.uploads.arriving.admission import admission
+from weft.uploads.arriving.intake import Intake
 from weft.uploads.errors import StorageError
-from weft.uploads.intake import Intake
+from weft.uploads.storing import local, storages
 
 FOLDER = Path.cwd()
 INTAKE = Intake(

@@ -7,7 +7,7 @@ whatever the file claims to be.
 from collections.abc import Callable
 from pathlib import Path
 
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
 from weft.uploads.limits import Limits
 
 __all__ = ["HOMES", "PROBES", "Probe"]
@@ -23,8 +23,8 @@ PROBES: dict[str, Probe] = {}
 """Format, as the first bytes tell it -> the probe that looks further."""
 
 HOMES: list[str] = [
-    "weft.uploads.pictures",
-    "weft.uploads.boxes",
+    "weft.uploads.inspecting.pictures",
+    "weft.uploads.inspecting.boxes",
     "weft.uploads.files.archives",
     "weft.uploads.files.pdf",
 ]

@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from weft.errors import InvalidValue
-from weft.uploads.conversions import Made
-from weft.uploads.keys import new_key
-from weft.uploads.looking import default_storage
+from weft.uploads.converting.conversions import Made
+from weft.uploads.converting.workplaces import Workplace
+from weft.uploads.inspecting.looking import default_storage
 from weft.uploads.records import Upload
-from weft.uploads.storage import Storage
-from weft.uploads.workplaces import Workplace
+from weft.uploads.storing.keys import new_key
+from weft.uploads.storing.storage import Storage
 
 __all__ = ["Keep", "in_storage", "under_path"]
 

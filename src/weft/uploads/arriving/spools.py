@@ -8,7 +8,7 @@ from pathlib import Path
 from weft.executors.exits import at_exit, mind_exit
 from weft.uploads.claims import OwnFolder
 from weft.uploads.errors import StorageError
-from weft.uploads.local import failures
+from weft.uploads.storing.local import failures
 
 __all__ = ["Spool", "close", "shared_spool", "spool_in"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from weft.uploads.errors import UploadRefused
-from weft.uploads.inspecting import PROBES
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.probes import PROBES
 from weft.uploads.limits import Limits
 
 __all__ = ["damaged", "gif", "jpeg", "png", "webp"]

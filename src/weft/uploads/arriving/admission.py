@@ -5,8 +5,8 @@ import threading
 from collections import Counter
 from collections.abc import Hashable
 
+from weft.uploads.arriving.intake import Intake
 from weft.uploads.errors import UploadRefused
-from weft.uploads.intake import Intake
 
 __all__ = ["Admission", "Ticket", "admission"]
 

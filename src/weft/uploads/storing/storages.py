@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from weft.errors import InvalidValue
-from weft.uploads.storage import Storage
+from weft.uploads.storing.storage import Storage
 
 __all__ = ["install", "open_storage", "storage", "use"]
 
@@ -74,7 +74,7 @@ def install(new: Storage | None) -> Storage | None:
 
 
 def _file(url: str) -> Storage | None:
-    from weft.uploads.local import LocalStorage  # noqa: PLC0415 - a process needs one kind of storage
+    from weft.uploads.storing.local import LocalStorage  # noqa: PLC0415 - a process needs one kind of storage
 
     parts = urlsplit(url)
     path = unquote(parts.path)
@@ -82,7 +82,7 @@ def _file(url: str) -> Storage | None:
 
 
 def _s3(url: str) -> Storage | None:
-    from weft.uploads.objects import ObjectStorage  # noqa: PLC0415 - as above
+    from weft.uploads.storing.objects import ObjectStorage  # noqa: PLC0415 - as above
 
     return ObjectStorage(url)
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from weft.uploads.inspecting import PROBES
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.pictures import damaged
+from weft.uploads.inspecting.probes import PROBES
 from weft.uploads.limits import Limits
-from weft.uploads.pictures import damaged
 
 __all__ = ["avif", "heic"]
 

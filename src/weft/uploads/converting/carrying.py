@@ -15,15 +15,16 @@ from weft.executors.loop import running_loop
 from weft.runtime.face import run
 from weft.runtime.process import runtime
 from weft.scopes.scope import Scope
-from weft.uploads import keeping, looking, making, places
-from weft.uploads.conversions import CONVERSIONS, Conversion, Made, Where
+from weft.uploads.converting import keeping, making, places
+from weft.uploads.converting.conversions import CONVERSIONS, Conversion, Made, Where
+from weft.uploads.converting.keeping import Keep
+from weft.uploads.converting.workplaces import Workplace
 from weft.uploads.errors import UploadRefused
-from weft.uploads.inspection import Inspection
-from weft.uploads.keeping import Keep
+from weft.uploads.inspecting import looking
+from weft.uploads.inspecting.inspection import Inspection
 from weft.uploads.limits import Limits
 from weft.uploads.records import Upload
-from weft.uploads.storage import Storage
-from weft.uploads.workplaces import Workplace
+from weft.uploads.storing.storage import Storage
 
 __all__ = ["convert", "convert_file"]
 

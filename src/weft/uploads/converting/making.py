@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from weft.uploads.conversions import Made
+from weft.uploads.converting.conversions import Made
 from weft.uploads.errors import StorageError, UploadRefused
 from weft.uploads.limits import Limits
 

@@ -11,12 +11,12 @@ from typing import Any
 from weft.executors.loop import running_loop
 from weft.runtime.face import to_thread
 from weft.uploads.errors import UploadRefused
-from weft.uploads.inspecting import HOMES, PROBES
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
+from weft.uploads.inspecting.probes import HOMES, PROBES
+from weft.uploads.inspecting.sniffing import HEAD, sniff
 from weft.uploads.limits import Limits
 from weft.uploads.records import Upload
-from weft.uploads.sniffing import HEAD, sniff
-from weft.uploads.storage import Storage
+from weft.uploads.storing.storage import Storage
 
 __all__ = ["default_storage", "inspect", "local", "look", "size_of"]
 
@@ -105,7 +105,7 @@ def _inspect(
 
 def default_storage() -> Storage:
     """The process's own."""
-    from weft.uploads.storages import storage  # noqa: PLC0415 - whoever names a storage needs no default
+    from weft.uploads.storing.storages import storage  # noqa: PLC0415 - whoever names a storage needs no default
 
     return storage()
 

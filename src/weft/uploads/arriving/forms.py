@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from weft.uploads.arriving.intake import Intake
 from weft.uploads.errors import UploadRefused
-from weft.uploads.intake import Intake
 
 if TYPE_CHECKING:
     from multipart import PushMultipartParser

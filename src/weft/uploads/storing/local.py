@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from weft.uploads.errors import StorageError
-from weft.uploads.keys import checked_key
+from weft.uploads.storing.keys import checked_key
 
 __all__ = ["LocalStorage", "failures"]
 

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from weft.errors import InvalidValue
 from weft.uploads.errors import StorageError
-from weft.uploads.keys import checked_key
-from weft.uploads.local import failures
+from weft.uploads.storing.keys import checked_key
+from weft.uploads.storing.local import failures
 
 if TYPE_CHECKING:
     from obstore import ReadableFile

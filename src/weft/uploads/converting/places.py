@@ -116,7 +116,7 @@ class ConversionPlaces:
 
 def warm_up() -> None:
     """Import in a new process what its first conversion would wait for."""
-    import weft.uploads.making  # noqa: F401, PLC0415 - for its effect
+    import weft.uploads.converting.making  # noqa: F401, PLC0415 - for its effect
 
 
 def close() -> None:

@@ -12,17 +12,17 @@ from weft.errors import InvalidCall, WeftError
 from weft.executors.loop import running_loop
 from weft.runtime.face import to_thread
 from weft.runtime.process import runtime
-from weft.uploads.admission import admission
-from weft.uploads.arrival import Arrival
+from weft.uploads.arriving.admission import admission
+from weft.uploads.arriving.arrival import Arrival
+from weft.uploads.arriving.forms import FileHead, form_of
+from weft.uploads.arriving.handover import Handover
+from weft.uploads.arriving.intake import Intake
+from weft.uploads.arriving.received import Contents, Received
+from weft.uploads.arriving.sources import Source, source_of
+from weft.uploads.arriving.spools import shared_spool
 from weft.uploads.errors import UploadRefused
-from weft.uploads.forms import FileHead, form_of
-from weft.uploads.handover import Handover
-from weft.uploads.intake import Intake
-from weft.uploads.received import Contents, Received
-from weft.uploads.sources import Source, source_of
-from weft.uploads.spools import shared_spool
-from weft.uploads.storage import Storage
-from weft.uploads.storages import storage as storage_here
+from weft.uploads.storing.storage import Storage
+from weft.uploads.storing.storages import storage as storage_here
 
 __all__ = ["receive"]
 

@@ -8,16 +8,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from weft.clock import now
-from weft.uploads.admission import Ticket
+from weft.uploads.arriving.admission import Ticket
+from weft.uploads.arriving.filenames import harmless
+from weft.uploads.arriving.forms import Event, FileHead, Form
+from weft.uploads.arriving.received import Contents
+from weft.uploads.arriving.spools import Spool, spool_in
 from weft.uploads.errors import UploadRefused
-from weft.uploads.filenames import harmless
-from weft.uploads.forms import Event, FileHead, Form
-from weft.uploads.keys import new_key
-from weft.uploads.local import failures
-from weft.uploads.received import Contents
 from weft.uploads.records import Upload
-from weft.uploads.spools import Spool, spool_in
-from weft.uploads.storage import Storage
+from weft.uploads.storing.keys import new_key
+from weft.uploads.storing.local import failures
+from weft.uploads.storing.storage import Storage
 
 __all__ = ["Arrival"]
 

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from weft.uploads.inspection import Inspection
+from weft.uploads.inspecting.inspection import Inspection
 from weft.uploads.limits import Limits
 
 __all__ = ["CONVERSIONS", "Conversion", "Made", "Where"]

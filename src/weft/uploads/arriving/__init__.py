@@ -1,0 +1,1 @@
+"""A request's files on their way to the storage."""
