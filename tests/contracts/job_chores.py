@@ -44,6 +44,11 @@ def pid() -> int:
     return os.getpid()
 
 
+@weft.job(retries=0, cpu=True)
+def enqueue_another() -> str:
+    return pid.enqueue().uid
+
+
 @weft.job(retries=2, backoff=0.01)
 def fail(word: str) -> None:
     seen.append(word)

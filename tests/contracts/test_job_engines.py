@@ -71,6 +71,12 @@ def test_jobs_run_where_they_belong(engine, worker):
     assert chores.scale.enqueue(chores.Size(2, 1), 3).result(SOON) == chores.Size(6, 3)
 
 
+def test_what_a_job_enqueues_in_a_process_of_its_own_goes_to_the_same_engine(engine, worker, monkeypatch):
+    """Nobody has said anything there, and an environment variable that says something else does not count."""
+    monkeypatch.setenv("WEFT_JOBS", "sqlite:/nowhere/at/all.db")
+    assert jobs.handle(chores.enqueue_another.enqueue().result(SOON)).result(SOON) > 0
+
+
 def test_a_coroutine_stores_and_waits(engine, worker):
     """`await job.enqueue(...)` is durable, `await handle.wait()` gives the value."""
 

@@ -29,6 +29,7 @@ from weft.jobs.records import Claim, Progress, Settlement
 from weft.jobs.runs import ALONE, Run
 from weft.jobs.settling import completed, failed, handed_back
 from weft.jobs.sql.database import Register
+from weft.jobs.stores import chosen
 from weft.runtime.process import runtime
 
 __all__ = ["HOARDING", "Crew"]
@@ -293,7 +294,9 @@ class Crew:
         self._pump(run.claim.queue)
 
     def _in_process(self, run: Run) -> None:
-        work = Work(run_in_process, (run.job, run.claim), {}, partial(self._process_ended, run))
+        store = chosen()
+        url = None if store is None else store.url
+        work = Work(run_in_process, (run.job, run.claim, url), {}, partial(self._process_ended, run))
         executor = self._process_executor(run.lane)
         run.stop = partial(self._kill, executor, work)
         try:

@@ -21,7 +21,7 @@ from weft.jobs.handles import Handle
 from weft.jobs.identity import new_uid
 from weft.jobs.options import Options
 from weft.jobs.records import Claim, Entry
-from weft.jobs.stores import chosen, on_change, store
+from weft.jobs.stores import chosen, inherit, on_change, store
 
 if TYPE_CHECKING:
     from weft.jobs.outbox.putting import Transaction
@@ -320,8 +320,9 @@ def _import(module: str, qualname: str, name: str, brought: Brought | None = Non
     return found if isinstance(found, Job) else find(name)  # `other = weft.job(function)` is a job as well
 
 
-def run_in_process(job: "Job[Any, Any]", claim: Claim) -> bytes:
-    """Run a claimed job here, alone; its result, in JSON. (For a worker's processes.)"""
+def run_in_process(job: "Job[Any, Any]", claim: Claim, store_url: str | None) -> bytes:
+    """Run a claimed job here, alone; its result, in JSON. What it enqueues goes there. (For a worker's processes.)"""
+    inherit(store_url)
     context.running.set(context.CurrentJob(claim, _unheard))
     args, kwargs = job.signature.decode(claim.arguments)
     value = job.fn(*args, **kwargs)

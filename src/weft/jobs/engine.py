@@ -28,6 +28,10 @@ class Engine(Protocol):
         """Where it keeps them, for messages; it shows no password."""
 
     @property
+    def url(self) -> str:
+        """By which a child of this process opens the same. It may hold a password."""
+
+    @property
     def lacks(self) -> Mapping[str, str]:
         """Options and commands that it cannot honour -> why, and what to do instead. The rest it can."""
 

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from weft.errors import InvalidValue
 from weft.jobs.engine import Engine
 
-__all__ = ["chosen", "install", "on_change", "open_store", "store", "use"]
+__all__ = ["chosen", "inherit", "install", "on_change", "open_store", "store", "use"]
 
 VARIABLE = "WEFT_JOBS"
 DEFAULT = "sqlite:weft-jobs.db"
@@ -20,6 +20,7 @@ _FORMS = (
 
 _lock = threading.RLock()
 _store: Engine | None = None
+_inherited: str | None = None  # the URL of the store of the process that has started this one
 _watchers: list[Callable[[Engine], object]] = []
 
 
@@ -61,12 +62,18 @@ def store() -> Engine:
     if found is not None:
         return found
     with _lock:
-        return _store or _put(open_store(os.environ.get(VARIABLE, DEFAULT)))
+        return _store or _put(open_store(_inherited or os.environ.get(VARIABLE, DEFAULT)))
 
 
 def chosen() -> Engine | None:
     """The store of this process, if it is open."""
     return _store
+
+
+def inherit(url: str | None) -> None:
+    """Where nothing is said in this process, its jobs go where those of the process do that has started it."""
+    global _inherited
+    _inherited = url
 
 
 def on_change(call: Callable[[Engine], object]) -> None:

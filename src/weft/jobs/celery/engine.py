@@ -8,7 +8,7 @@ bound to crashes, and the knowledge that a message which comes again is of a job
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from weft.clock import wall
 from weft.errors import InvalidCall, InvalidValue
@@ -69,6 +69,8 @@ class CeleryEngine:
                 f"{_public(broker)} keeps nothing on disk (appendonly no), so that its end loses all jobs: set "
                 "appendonly yes there, or write ?durable=no behind the URL if that is what you want"
             )
+        options = {"results": results, "visibility": f"{visibility:g}", "durable": "yes" if durable else "no"}
+        self.url = f"celery+{broker}?{urlencode(options)}"
         self._broker, self._visibility = broker, visibility
         self._app = self.app()
 

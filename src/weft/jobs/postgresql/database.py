@@ -39,7 +39,7 @@ class PostgreSQL:
     failures = (Failure,)
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self.name = public(url)
 
     def writer(self) -> "_Writer":
@@ -56,7 +56,7 @@ class PostgreSQL:
         Raises:
             StoreError: the server cannot be reached.
         """
-        return _Reader(Session(self._url, self.name))
+        return _Reader(Session(self.url, self.name))
 
     def desk(self, slots: int) -> PostgreSQLDesk:  # noqa: ARG002 - there is no register to be sized
         """A place for one worker.
@@ -64,7 +64,7 @@ class PostgreSQL:
         Raises:
             StoreError: the server cannot be reached.
         """
-        return PostgreSQLDesk(self._url, self.name)
+        return PostgreSQLDesk(self.url, self.name)
 
     def ring(self, _desks: Sequence[Desk], writer: Connection) -> None:
         """Wake every worker: each listens."""
@@ -74,7 +74,7 @@ class PostgreSQL:
         """The schema stays."""
 
     def _session(self) -> Session:
-        session = Session(self._url, self.name)
+        session = Session(self.url, self.name)
         try:
             _prepare(session)
         except Failure as error:

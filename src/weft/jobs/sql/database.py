@@ -153,12 +153,17 @@ class Database(Protocol):
 
     Attributes:
         name: for messages; it shows no password.
+        url: by which a child of this process opens the same.
         failures: what its driver raises.
     """
 
     @property
     def name(self) -> str:
         """For messages; it shows no password."""
+
+    @property
+    def url(self) -> str:
+        """By which a child of this process opens the same. It may hold a password."""
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:

@@ -66,6 +66,11 @@ class Store:
         """Where it is, for messages."""
         return self.database.name
 
+    @property
+    def url(self) -> str:
+        """By which a child of this process opens the same."""
+        return self.database.url
+
     def after_fork(self) -> None:
         """In a forked child: threads stayed with the parent, and its connections must not be used, nor closed, here."""
         if self._opened is not None:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from weft.jobs.errors import StoreError
 from weft.jobs.sql.database import Connection, Desk
@@ -44,6 +45,12 @@ class SQLite:
     def name(self) -> str:
         """The file."""
         return str(self.files.database)
+
+    @property
+    def url(self) -> str:
+        """By which a child of this process opens the same."""
+        options = "" if self.synchronous == "FULL" else "?synchronous=normal"
+        return f"sqlite:{quote(str(self.files.database))}{options}"
 
     def writer(self) -> "_Writer":
         """A connection that writes.
