@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import socketserver
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,6 +92,50 @@ def tls_server(mailbox, tmp_path):
     yield f"localhost:{port}", tmp_path / "ca.pem"
     smtp.close_all()
     controller.stop()
+
+
+class Dripping(socketserver.ThreadingTCPServer):
+    """A mail server that says one byte after the other and comes to no end of its line, unless it is `polite`."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Drip)
+        self.polite, self.over = threading.Event(), threading.Event()
+
+
+class Drip(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.say(b"220 welcome\r\n")
+        content = False
+        for line in self.rfile:
+            if content and line != b".\r\n":
+                continue
+            content = line.upper().startswith(b"DATA")
+            self.say(b"354 go on\r\n" if content else b"250 OK\r\n")
+
+    def say(self, words):
+        if self.server.polite.is_set():
+            self.wfile.write(words)
+            return
+        try:
+            while not self.server.over.wait(0.01):
+                self.wfile.write(b"2")
+        except OSError:
+            pass  # it has hung up
+
+
+@pytest.fixture
+def dripping():
+    with Dripping() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        weft.notify.use(smtp=f"smtp://127.0.0.1:{server.server_address[1]}?from=shop@example.org")
+        yield server
+        server.over.set()
+        smtp.close_all()
+        server.shutdown()
+        thread.join()
 
 
 class Receiver(BaseHTTPRequestHandler):

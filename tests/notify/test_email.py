@@ -128,6 +128,21 @@ def test_a_server_that_hangs_holds_nobody_up(store, mailbox, mail_server, monkey
     assert "timed out" in store.enqueued()[0].error
 
 
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_server_that_sends_a_byte_now_and_then_holds_nobody_up(store, dripping, monkeypatch, when):
+    """Each of its bytes is in time: the mail as a whole has an end as well, also over a connection that was kept."""
+    if when == "later":
+        dripping.polite.set()
+        weft.notify.email(TO, subject="s", text="t")
+        store.drain()
+        dripping.polite.clear()
+    monkeypatch.setattr(smtp, "_LONGEST", 0.3)
+    handle = weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert handle.status() is State.RETRYABLE
+    assert "took more than 0.3 s for a mail" in handle.record().error
+
+
 def test_no_server_at_all(store):
     """A refused connection is tried again; a server that nobody has named is told, with what to write."""
     weft.notify.use(smtp="smtp://127.0.0.1:9?from=shop@example.org")

@@ -5,6 +5,7 @@
 
 import os
 import smtplib
+import socket
 import ssl
 import threading
 from collections.abc import Sequence
@@ -15,10 +16,12 @@ from typing import NamedTuple
 from weft.clock import now
 from weft.executors.exits import at_exit, mind_exit
 from weft.notify.settings import Server
+from weft.runtime.cutting import Cut, cut_off
 
 __all__ = ["Delivered", "close_all", "deliver"]
 
 _PATIENCE = 30.0  # seconds for each answer of the server's
+_LONGEST = 240.0  # seconds for a mail, however it comes to them: a server may send a byte now and then
 _KEPT = 20.0  # seconds for which a connection is kept unused
 _MOST = 32  # connections kept
 
@@ -53,36 +56,53 @@ def deliver(server: Server, message: EmailMessage, to: Sequence[str]) -> Deliver
 
     Raises:
         smtplib.SMTPException: the server would not take it.
-        OSError: there is no such server, or it says nothing.
+        OSError: there is no such server, it says nothing, or it takes more than four minutes.
     """
-    connection = _taken(server)
-    try:
-        recipients = [parseaddr(address)[1] for address in to]
+    recipients = [parseaddr(address)[1] for address in to]
+    used: list[smtplib.SMTP] = []  # the last of them is in use
+    with cut_off(lambda: _hang_up(used[-1]), _LONGEST) as cut:
         try:
-            answers = connection.send_message(message, to_addrs=recipients)
-        except smtplib.SMTPRecipientsRefused as error:
-            answers = error.recipients
-    except BaseException:
-        connection.close()
-        raise
+            connection = _ready(server, used, cut)
+            answers = _sent(connection, message, recipients)
+        except BaseException as error:
+            for each in used:
+                each.close()
+            if cut.made:
+                raise TimeoutError(f"{server.host} took more than {_LONGEST:g} s for a mail") from error
+            raise
     _keep(server, connection)
     later = [address for address, (code, _) in answers.items() if code in _TEMPORARY]
     refused = {address: _words(*answer) for address, answer in answers.items() if address not in later}
     return Delivered(later, refused)
 
 
-def _taken(server: Server) -> smtplib.SMTP:
-    while True:
-        with _lock:
-            _after_fork()
-            found = next((each for each in reversed(_idle) if each.server == server), None)
-            if found is None:
-                break
-            _idle.remove(found)
+def _sent(connection: smtplib.SMTP, message: EmailMessage, recipients: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    try:
+        return connection.send_message(message, to_addrs=recipients)
+    except smtplib.SMTPRecipientsRefused as error:
+        return error.recipients
+
+
+def _ready(server: Server, used: list[smtplib.SMTP], cut: Cut) -> smtplib.SMTP:
+    while (found := _kept(server)) is not None:
+        used.append(found.connection)
         if now() - found.since < _KEPT and _lives(found.connection):
             return found.connection
         found.connection.close()
-    return _connected(server)
+        if cut.made:
+            raise TimeoutError
+    used.append(_new(server))
+    _connect(used[-1], server)
+    return used[-1]
+
+
+def _kept(server: Server) -> _Idle | None:
+    with _lock:
+        _after_fork()
+        found = next((each for each in reversed(_idle) if each.server == server), None)
+        if found is not None:
+            _idle.remove(found)
+        return found
 
 
 def _lives(connection: smtplib.SMTP) -> bool:
@@ -92,22 +112,35 @@ def _lives(connection: smtplib.SMTP) -> bool:
         return False
 
 
-def _connected(server: Server) -> smtplib.SMTP:
-    context = ssl.create_default_context(cafile=server.trusted)
+def _new(server: Server) -> smtplib.SMTP:
     connection: smtplib.SMTP
     if server.security == "smtps":
-        connection = smtplib.SMTP_SSL(server.host, server.port, timeout=_PATIENCE, context=context)
+        connection = smtplib.SMTP_SSL(timeout=_PATIENCE, context=_trust(server))
     else:
-        connection = smtplib.SMTP(server.host, server.port, timeout=_PATIENCE)
-    try:
-        if server.security == "smtp+starttls":
-            connection.starttls(context=context)
-        if server.user is not None:
-            connection.login(server.user, server.password or "")
-    except BaseException:
-        connection.close()
-        raise
+        connection = smtplib.SMTP(timeout=_PATIENCE)
+    # What its __init__ keeps for TLS to check the certificate against; it would connect, too, and nobody could hang up.
+    connection._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001
     return connection
+
+
+def _connect(connection: smtplib.SMTP, server: Server) -> None:
+    code, words = connection.connect(server.host, server.port)
+    if code != 220:  # noqa: PLR2004 - "ready", RFC 5321
+        raise smtplib.SMTPConnectError(code, words)
+    if server.security == "smtp+starttls":
+        connection.starttls(context=_trust(server))
+    if server.user is not None:
+        connection.login(server.user, server.password or "")
+
+
+def _trust(server: Server) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=server.trusted)
+
+
+def _hang_up(connection: smtplib.SMTP) -> None:
+    # Whoever reads from it is told that there is no more; `close` would not wake them.
+    if connection.sock is not None:
+        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 def _keep(server: Server, connection: smtplib.SMTP) -> None:

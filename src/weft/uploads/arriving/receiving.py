@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
 from concurrent.futures import Future
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from weft.clock import now
 from weft.errors import InvalidCall, WeftError
 from weft.executors.loop import running_loop
+from weft.runtime.cutting import cut_off
 from weft.runtime.face import to_thread
 from weft.runtime.process import runtime
 from weft.uploads.arriving.admission import admission
@@ -91,11 +92,11 @@ def _blocking(source: Source, arrival: Arrival, seconds: float) -> Contents:
     assert source.blocking is not None
     end = now() + seconds
     try:
-        with _cut_off(source, seconds):
+        with nullcontext() if source.stop is None else cut_off(source.stop, seconds):
             for data in source.blocking():
                 _refuse_if_late(end, seconds)
                 arrival.take([data])
-            _refuse_if_late(end, seconds)  # or it was cut off
+            _refuse_if_late(end, seconds)  # or it was cut off: a server's own `read` waits until it has all
         return arrival.finish()
     except BaseException:
         arrival.abort()
@@ -137,37 +138,6 @@ async def _take_all(chunks: AsyncGenerator[bytes, None], arrival: Arrival) -> No
         await handover.flush()
     finally:
         handover.close()
-
-
-@contextmanager
-def _cut_off(source: Source, seconds: float) -> Iterator[None]:
-    """End a read that blocks for longer: a server's own `read` waits until it has all that it was asked for."""
-    if source.stop is None:
-        yield
-        return
-    stop = source.stop
-    home = runtime().home()
-    timers: list[asyncio.TimerHandle] = []
-    over = False
-
-    def begin() -> None:
-        if not over:
-            timers.append(home.loop.call_later(seconds, end))
-
-    def cancel() -> None:
-        for timer in timers:
-            timer.cancel()
-
-    def end() -> None:
-        with suppress(OSError):
-            stop()
-
-    home.post(begin)
-    try:
-        yield
-    finally:
-        over = True
-        home.post_if_open(cancel)
 
 
 def _on_a_thread(act: Callable[[], None]) -> "Future[None]":
