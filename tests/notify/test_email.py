@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import json
 import smtplib
 from email import policy
 
@@ -10,7 +11,9 @@ import pytest
 import weft
 from weft.jobs.lifecycle import State
 from weft.notify import smtp
+from weft.notify.deliveries import deliver_email
 from weft.notify.settings import Server, settings
+from weft.uploads.storing import storages
 
 TO = "Ada <ada@example.org>"
 
@@ -278,3 +281,87 @@ def test_a_password_is_not_sent_in_clear():
         Server.of("smtp://shop:hunter2@mail.example?from=shop@example.org")
     assert "hunter2" not in str(caught.value)
     assert Server.of("smtp://shop:hunter2@localhost?from=shop@example.org").password == "hunter2"
+
+
+def test_copies_are_sent_and_those_that_are_blind_are_seen_by_nobody(store, mailbox, mail_server):
+    """One mail for all of them; those who are put off get the same one later."""
+    mailbox.answers["c@example.org"] = ["450 later"]
+    weft.notify.email(
+        "a@example.org", cc="b@example.org", bcc=["c@example.org", "d@example.org"], subject="s", text="t"
+    )
+    store.drain()
+    store.advance(60)
+    store.drain()
+    assert [recipients for recipients, _ in mailbox.messages] == [
+        ["a@example.org", "b@example.org", "d@example.org"], ["c@example.org"],
+    ]  # fmt: skip
+    for _, text in mailbox.messages:
+        found = parsed(text)
+        assert (found["To"], found["Cc"], found["Bcc"]) == ("a@example.org", "b@example.org", None)
+        assert "c@example.org" not in text
+
+
+def test_blind_copies_alone_are_a_mail(store, mailbox, mail_server):
+    """As newsletters are sent."""
+    weft.notify.email([], bcc=["c@example.org"], subject="s", text="t")
+    store.drain()
+    ((recipients, text),) = mailbox.messages
+    assert (recipients, parsed(text)["To"]) == (["c@example.org"], None)
+
+
+@pytest.fixture
+def uploads(tmp_path):
+    storage = weft.uploads.use(f"file:{tmp_path / 'uploads'}")
+    yield storage
+    storages.install(None)
+
+
+def test_uploads_are_attached(store, mailbox, mail_server, uploads, tmp_path):
+    """Under the name that people know, as the type that their bytes have told; read when the mail is sent."""
+    content = bytes(range(256)) * 1000
+    (tmp_path / "made").write_bytes(content)
+    uploads.put(tmp_path / "made", "aa.pdf")
+    invoice = weft.Upload("aa.pdf", len(content), "sha256:0", "pdf", "Rechnung März.exe")
+    other = weft.Upload("aa.pdf", len(content), "sha256:0")
+    weft.notify.email(TO, subject="s", text="t", html="<p>t", attachments=[invoice, other])
+    store.drain()
+    first, second = parsed(mailbox.messages[0][1]).iter_attachments()
+    assert (first.get_content(), first.get_filename(), first.get_content_type()) == (
+        content, "Rechnung März.exe", "application/pdf",
+    )  # fmt: skip
+    assert (second.get_filename(), second.get_content_type()) == ("aa.pdf", "application/octet-stream")
+
+
+def test_an_attachment_that_is_not_there_is_for_later(store, mailbox, mail_server, uploads):
+    """A worker may look in the wrong place: the mail is kept, and says what it misses."""
+    handle = weft.notify.email(TO, subject="s", text="t", attachments=[weft.Upload("aa.pdf", 1, "sha256:0")])
+    store.drain()
+    assert handle.status() is State.RETRYABLE
+    assert "FileNotFoundError" in handle.record().error
+    assert mailbox.messages == []
+
+
+def test_attachments_that_no_mailbox_takes_are_refused(store):
+    """Where the mail is asked for, not days later."""
+    with pytest.raises(weft.InvalidValue, match="the attachments have 16 MB, and mail takes 15: send a link"):
+        weft.notify.email(TO, subject="s", text="t", attachments=[weft.Upload("a", 8_000_000, "sha256:0")] * 2)
+    assert store.enqueued() == []
+
+
+def test_a_mail_that_an_older_weft_has_stored_is_sent(store, mailbox, mail_server):
+    """What it does not know of is left out."""
+    old = {"to": ["a@example.org"], "subject": "s", "text": "t"}
+    entry = deliver_email.entry(json.dumps({"mail": old}).encode())
+    weft.jobs.stores.store().enqueue([entry]).wait()
+    store.drain()
+    assert [recipients for recipients, _ in mailbox.messages] == [["a@example.org"]]
+
+
+def test_a_mail_may_wait(store, mailbox, mail_server):
+    """`delay`: not before so many seconds have passed."""
+    weft.notify.email(TO, subject="s", text="t", delay=3600)
+    store.drain()
+    assert mailbox.messages == []
+    store.advance(3600)
+    store.drain()
+    assert len(mailbox.messages) == 1

@@ -22,6 +22,8 @@ from weft.notify.messages import Mail, on_the_wire
 from weft.notify.settings import Settings, install, settings
 from weft.notify.signing import signed
 from weft.notify.smtp import deliver
+from weft.uploads.records import Upload
+from weft.uploads.storing.storages import address, inherit, storage
 
 __all__ = ["deliver_email", "deliver_to_channel", "deliver_webhook"]
 
@@ -43,19 +45,19 @@ def deliver_email(mail: Mail) -> dict[str, str]:
         Discard: the server refuses it, or all recipients, for good.
     """
     server = settings().server()
-    message = on_the_wire(mail, server.sender, current().uid, wall())
+    message = on_the_wire(mail, server.sender, current().uid, wall(), map(_read, mail.attachments))
     try:
-        found = deliver(server, message, mail.to)
+        found = deliver(server, message, mail.recipients)
     except (smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as error:
         if error.smtp_code in _PERMANENT:
             raise Discard(f"{server.host} refuses the mail: {error.smtp_code} {error.smtp_error!r}") from error
         raise
-    if len(found.refused) == len(mail.to):
+    if len(found.refused) == len(mail.recipients):
         raise Discard(f"{server.host} refuses all recipients: {found.refused}")
     if found.later:
-        if len(found.later) == len(mail.to):
+        if len(found.later) == len(mail.recipients):
             raise Overloaded(f"{server.host} takes no mail for {', '.join(found.later)} just now")
-        rest = replace(mail, to=tuple(found.later), id=str(message["Message-ID"]))
+        rest = replace(mail, only=tuple(found.later), id=str(message["Message-ID"]))
         deliver_email.using(delay=60.0, idempotency_key=f"{current().uid}:rest").enqueue(rest)
     return found.refused
 
@@ -113,6 +115,11 @@ def deliver_to_channel(channel: str, title: str, body: str) -> None:
         raise RuntimeError(f"channel {channel!r} did not take the message; the log of Apprise says why")
 
 
+def _read(upload: Upload) -> tuple[Upload, bytes]:
+    with storage().open(upload.key) as file:
+        return upload, file.read()
+
+
 def _asked_for(words: str) -> float:
     """Seconds of a Retry-After, which is a number or a date (RFC 9110, 10.2.3); 0 if it is neither."""
     try:
@@ -122,9 +129,14 @@ def _asked_for(words: str) -> float:
     return min(_LATEST, seconds)
 
 
-def _settings_along() -> tuple[Callable[[Settings], None], tuple[Settings]]:
+def _settings_along() -> tuple[Callable[[Settings, str | None], None], tuple[Settings, str | None]]:
     # What was under way when its worker died runs in a process of its own, where no application has said anything.
-    return install, (settings(),)
+    return _settle, (settings(), address())
+
+
+def _settle(known: Settings, uploads: str | None) -> None:
+    install(known)
+    inherit(uploads)
 
 
 deliver_email.brings = deliver_webhook.brings = deliver_to_channel.brings = _settings_along

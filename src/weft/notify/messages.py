@@ -1,6 +1,7 @@
 """Mail, as data that a job can carry, and as what goes over the wire. Pure."""
 
-from collections.abc import Mapping, Sequence
+import mimetypes
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -9,10 +10,15 @@ from email.policy import SMTP
 from email.utils import formatdate, getaddresses, parseaddr
 
 from weft.errors import InvalidValue
+from weft.uploads.records import Upload
 
 __all__ = ["Mail", "addresses", "on_the_wire"]
 
-_OURS = {"from", "to", "subject", "message-id", "date", "content-type", "content-transfer-encoding", "mime-version"}
+_OURS = {
+    "from", "to", "cc", "bcc", "subject", "message-id", "date", "content-type", "content-transfer-encoding",
+    "mime-version",
+}  # fmt: skip
+_MOST_ATTACHED = 15_000_000  # bytes, which are 20 MB on the wire: large mailboxes take 20 to 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +30,14 @@ class Mail:
         sender: None: the one that the server's setting names.
         headers: further header fields, as in {"List-Unsubscribe": "<...>"}.
         id: None: made of the job's.
+        cc: addresses that everybody sees.
+        bcc: addresses that nobody sees.
+        attachments: files in the storage of uploads, which are read when the mail is sent.
+        only: whom it is sent to, of all who are named above; none: all of them.
 
     Raises:
-        InvalidValue: an address is none, there is no text, or a header field would end before it ends.
+        InvalidValue: an address is none, there is no text, a header field would end before it ends, or the attachments
+            are too large for mail.
     """
 
     to: tuple[str, ...]
@@ -37,13 +48,22 @@ class Mail:
     reply_to: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     id: str | None = None
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    attachments: tuple[Upload, ...] = ()
+    only: tuple[str, ...] = ()
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Whom it is sent to."""
+        return self.only or (*self.to, *self.cc, *self.bcc)
 
     def __post_init__(self) -> None:
-        if not self.to:
+        if not self.recipients:
             raise InvalidValue("the mail is to nobody: write to='ada@example.org', or several of them in a list")
         if not self.text and not self.html:
             raise InvalidValue("the mail says nothing: write text=..., html=... or both")
-        for address in (*self.to, self.sender, self.reply_to):
+        for address in (*self.to, *self.cc, *self.bcc, self.sender, self.reply_to):
             if address is not None:
                 _checked(address)
         for name, value in {"subject": self.subject, **self.headers}.items():
@@ -52,13 +72,22 @@ class Mail:
         taken = sorted(name for name in self.headers if name.lower() in _OURS)
         if taken:
             raise InvalidValue(f"header field {taken[0]!r} is made of what the mail says elsewhere: leave it out")
+        attached = sum(each.size for each in self.attachments)
+        if attached > _MOST_ATTACHED:
+            raise InvalidValue(
+                f"the attachments have {attached / 1e6:.3g} MB, and mail takes {_MOST_ATTACHED / 1e6:.3g}: send a link"
+            )
 
 
-def on_the_wire(mail: Mail, sender: str, uid: str, at: float) -> EmailMessage:
+def on_the_wire(
+    mail: Mail, sender: str, uid: str, at: float, attached: Iterable[tuple[Upload, bytes]] = ()
+) -> EmailMessage:
     """The message. Its id is the job's: who gets it twice can know."""
     made = EmailMessage(policy=SMTP)
     made["From"] = mail.sender or sender
-    made["To"] = ", ".join(mail.to)
+    for name, named in (("To", mail.to), ("Cc", mail.cc)):
+        if named:
+            made[name] = ", ".join(named)
     made["Subject"] = mail.subject
     made["Date"] = formatdate(at)
     made["Message-ID"] = mail.id or f"<{uid}@{parseaddr(mail.sender or sender)[1].rpartition('@')[2]}>"
@@ -69,12 +98,20 @@ def on_the_wire(mail: Mail, sender: str, uid: str, at: float) -> EmailMessage:
     made.set_content(mail.text or "This message is in HTML.")
     if mail.html is not None:
         made.add_alternative(mail.html, subtype="html")
+    for upload, content in attached:
+        main, _, sub = _type_of(upload).partition("/")
+        made.add_attachment(content, maintype=main, subtype=sub, filename=upload.filename or upload.key)
     return made
 
 
 def addresses(to: str | Sequence[str]) -> tuple[str, ...]:
     """One or several."""
     return (to,) if isinstance(to, str) else tuple(to)
+
+
+def _type_of(upload: Upload) -> str:
+    # Of what its own bytes have told, not of its name: a client has given that.
+    return mimetypes.guess_type(f"file.{upload.format}")[0] or "application/octet-stream"
 
 
 def _checked(address: str) -> None:

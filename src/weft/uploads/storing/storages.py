@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from weft.errors import InvalidValue
 from weft.uploads.storing.storage import Storage
 
-__all__ = ["install", "open_storage", "storage", "use"]
+__all__ = ["address", "inherit", "install", "open_storage", "storage", "use"]
 
 VARIABLE = "WEFT_UPLOADS"
 DEFAULT = "file:weft-uploads"
@@ -16,6 +16,7 @@ _FORMS = "file:uploads, file:/var/lib/shop/uploads, or s3://bucket/prefix?endpoi
 
 _lock = threading.RLock()
 _storage: Storage | None = None
+_address: str | None = None  # the URL that has named it, or will
 
 
 def open_storage(url: str) -> Storage:
@@ -47,6 +48,7 @@ def use(url: str) -> Storage:
     """
     new = open_storage(url)
     install(new)
+    inherit(url)
     return new
 
 
@@ -58,8 +60,19 @@ def storage() -> Storage:
         return found
     with _lock:
         if _storage is None:
-            _storage = open_storage(os.environ.get(VARIABLE, DEFAULT))
+            _storage = open_storage(address() or DEFAULT)
         return _storage
+
+
+def address() -> str | None:
+    """The URL that names the storage of this process, for a child of it; None: nobody has said one."""
+    return _address or os.environ.get(VARIABLE)
+
+
+def inherit(url: str | None) -> None:
+    """Where nothing else is said in this process, take the storage of the one that has started it."""
+    global _address
+    _address = url
 
 
 def install(new: Storage | None) -> Storage | None:
@@ -67,6 +80,7 @@ def install(new: Storage | None) -> Storage | None:
     global _storage
     with _lock:
         before, _storage = _storage, new
+        inherit(None)
     return before
 
 
