@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 import weft
-from weft.notify import settings, smtp
+from weft.notify import breakers, settings, smtp
 from weft.testing.jobs import job_store
 
 
@@ -185,3 +185,4 @@ def no_settings(monkeypatch):
     for name in ("WEFT_SMTP", "WEFT_WEBHOOK_SECRET"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(settings, "_settings", None)
+    monkeypatch.setattr(breakers, "_asked_again", {})

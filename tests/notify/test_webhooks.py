@@ -10,9 +10,11 @@ import standardwebhooks
 
 import weft
 from weft.jobs.lifecycle import State
+from weft.notify import breakers, deliveries
 from weft.notify.deliveries import SCHEDULE
 from weft.notify.signing import signed
 from weft.testing import faults
+from weft.testing.clock import VirtualClock
 from weft.testing.notify import notifications
 
 OLD, NEW = ("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
@@ -237,3 +239,42 @@ def test_in_tests_nothing_is_sent_and_all_can_be_seen(receiver):
         assert (sent.webhooks[0]["event"], sent.webhooks[0]["payload"]) == ("order.sent", {"order": 42})
         assert sent.messages == [{"channel": "ops", "title": "title", "body": "body"}]
     assert receiver.seen == []
+
+
+# -- receivers that do not answer
+
+
+def test_a_receiver_that_hangs_is_not_in_the_way_of_others(store, receiver, monkeypatch):
+    """The first deliveries find out; the others for it fail unasked, each by its own schedule."""
+    monkeypatch.setattr(deliveries, "_PATIENCE", 0.3)
+    with faults.server() as server:
+        waiting = [weft.notify.webhook(f"{server.url}/silence", "x", {"number": number}) for number in range(40)]
+        good = weft.notify.webhook(receiver.url, "x", {})
+        store.drain()  # with 4 slots: 3 s if each waited its turn
+    assert good.result() == 200
+    assert {handle.status() for handle in waiting} == {State.RETRYABLE}
+    errors = [handle.record().error for handle in waiting]
+    assert 4 <= sum("cannot be reached" in error for error in errors) <= 8
+    assert sum("was not asked again" in error for error in errors) >= 32
+
+
+def test_one_at_a_time_finds_out_whether_it_answers_again(monkeypatch):
+    """After a while; if not, the others wait for another while, and if so, all may go."""
+    clock = VirtualClock()
+    monkeypatch.setattr(breakers, "now", clock.now)
+    with breakers.attempt("a") as this:
+        this.unanswered = True
+    with pytest.raises(breakers.Silent), breakers.attempt("a"):
+        pytest.fail("it was asked")
+    with breakers.attempt("b"):
+        pass
+    clock.advance(breakers._PAUSE)
+    with breakers.attempt("a") as this:
+        with pytest.raises(breakers.Silent), breakers.attempt("a"):
+            pytest.fail("two asked")
+        this.unanswered = True
+    clock.advance(breakers._PAUSE)
+    with breakers.attempt("a"):
+        pass
+    with breakers.attempt("a"), breakers.attempt("a"):
+        pass

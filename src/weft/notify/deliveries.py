@@ -5,10 +5,11 @@ A worker that imports this module, or the application's that does, delivers: `we
 
 import json
 import smtplib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from weft.clock import wall
 from weft.errors import Overloaded
@@ -18,6 +19,7 @@ from weft.http.guards import guard
 from weft.jobs.context import current
 from weft.jobs.declaring import job
 from weft.jobs.errors import Discard
+from weft.notify.breakers import Silent, attempt
 from weft.notify.messages import Mail, on_the_wire
 from weft.notify.settings import Settings, install, settings
 from weft.notify.signing import signed
@@ -68,7 +70,7 @@ async def deliver_webhook(url: str, event: str, payload: Any, at: str, secret: s
 
     Raises:
         Discard: the receiver is gone for good, or an address that nothing may be sent to.
-        Overloaded: it answered anything but 2xx: again later.
+        Overloaded: it answered anything but 2xx, or not at all, now or the last time: again later.
     """
     here = current()
     body = json.dumps({"type": event, "timestamp": at, "data": payload}, separators=(",", ":")).encode()
@@ -79,13 +81,11 @@ async def deliver_webhook(url: str, event: str, payload: Any, at: str, secret: s
     }
     again: float = SCHEDULE[min(here.attempt, len(SCHEDULE)) - 1]
     try:
-        async with stream(
-            "POST", url, data=body, headers=headers, guard=guard(allow=settings().allow), follow_redirects=False,
-            timeout=_PATIENCE,
-        ) as answer:  # fmt: skip
-            status, wanted = answer.status_code, answer.headers.get("retry-after", "")
+        status, wanted = await _posted(url, body, headers)
     except (GuardRefused, InvalidURL) as error:
         raise Discard(f"nothing is sent there: {error}") from error
+    except Silent as error:
+        raise Overloaded(f"{url} did not answer just now, and was not asked again", retry_after=again) from error
     except HTTPError as error:
         raise Overloaded(f"{url} cannot be reached: {error}", retry_after=again) from error
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110
@@ -113,6 +113,22 @@ def deliver_to_channel(channel: str, title: str, body: str) -> None:
         raise Discard(f"Apprise knows no such address as that of channel {channel!r}")
     if not service.notify(title=title, body=body):
         raise RuntimeError(f"channel {channel!r} did not take the message; the log of Apprise says why")
+
+
+async def _posted(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+    """Status and Retry-After of the answer."""
+    with attempt(urlsplit(url).netloc) as this:
+        try:
+            async with stream(
+                "POST", url, data=body, headers=headers, guard=guard(allow=settings().allow), follow_redirects=False,
+                timeout=_PATIENCE,
+            ) as answer:  # fmt: skip
+                return answer.status_code, answer.headers.get("retry-after", "")
+        except (GuardRefused, InvalidURL):
+            raise
+        except HTTPError:
+            this.unanswered = True
+            raise
 
 
 def _read(upload: Upload) -> tuple[Upload, bytes]:
