@@ -20,9 +20,9 @@ let answers = true; // whether the server does
 
 function size(bytes) {
   if (bytes === null) return "";
-  const [divisor, unit] = bytes < 999_500 ? [1e3, "kB"] : [1e6, "MB"];
+  const [divisor, unit] = bytes < 1e3 ? [1, "B"] : bytes < 999_500 ? [1e3, "kB"] : [1e6, "MB"];
   const value = bytes / divisor;
-  return `${value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })} ${unit}`;
+  return `${value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })}\u00a0${unit}`; // on one line
 }
 
 // -- sending
@@ -166,7 +166,7 @@ function summary(all, done, lost) {
   return words.join(" ");
 }
 
-const saved = (before, after) => `${Math.round(100 - (100 * after) / before)} %`;
+const saved = (before, after) => `${Math.round(100 - (100 * after) / before)}\u00a0%`;
 
 function drawRows(all) {
   const shown = new Set();

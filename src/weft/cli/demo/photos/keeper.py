@@ -100,12 +100,12 @@ class Keeper:
 
     def _answer(self, *, kill: bool) -> dict[str, Any]:
         with self._lock:
-            runs = self._worker is not None and self._worker.poll() is None
-            if runs and kill and self._worker is not None:
-                self._worker.kill()
+            worker = self._worker
+            if worker is not None and kill:
+                worker.kill()
                 self._kills += 1
-                runs = False
-            return {"pid": self._worker.pid if runs and self._worker is not None else None, "kills": self._kills}
+                self._worker = worker = None  # until there is another
+            return {"pid": worker.pid if worker is not None and worker.poll() is None else None, "kills": self._kills}
 
 
 def look() -> dict[str, Any] | None:
