@@ -29,7 +29,7 @@ def serve(args: Namespace) -> int:
     try:
         with _interruptible(), _worker(environ_of(folder)) as environ, _both(args, environ) as app:
             _say(f"weft demo: {app.url} ({args.framework}). Press Ctrl-C to stop.")
-            _say(f"weft demo: photos are kept in {folder.absolute()}")
+            _say(f"weft demo: {missing() or f'photos are kept in {folder.absolute()}'}")
             if not args.no_browser:
                 webbrowser.open(app.url)
             app.wait()
