@@ -122,8 +122,8 @@ function show({ photos: told, worker, missing }) {
   find("worker").hidden = !worker;
   if (!worker) return;
   const kills = worker.kills === 0 ? "" : `, killed ${worker.kills === 1 ? "once" : `${worker.kills} times`} so far`;
-  find("worker-state").textContent = (worker.pid === null ? "starting again" : `process ${worker.pid}`) + kills;
-  find("kill").disabled = worker.pid === null;
+  const words = (worker.pid === null ? "starting again" : `process ${worker.pid}`) + kills;
+  if (find("worker-state").textContent !== words) find("worker-state").textContent = words; // which is read out
 }
 
 const underWay = (photo) => !FINAL.has(photo.state);
