@@ -10,7 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # CI may have to install the browser first
 COUNT = 12
-PATIENCE = 30_000  # ms
+expect.set_options(timeout=30_000)  # ms; a machine may be slow
 BYTES = re.compile(r"([\d.]+)\u00a0(B|kB|MB)")
 
 
@@ -29,7 +29,6 @@ def page(chromium, shown):
     with shown("flask") as (_, url), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
         page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
-        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{url}photos")
         expect(page.get_by_text("No photos yet.").first).to_be_visible()
@@ -40,7 +39,7 @@ def page(chromium, shown):
 
 def told(page, words):
     """Wait until a screen reader is told this."""
-    expect(page.get_by_role("status").filter(has_text=words)).to_be_attached(timeout=PATIENCE)
+    expect(page.get_by_role("status").filter(has_text=words)).to_be_attached()
 
 
 def shown_photos(page):
@@ -61,7 +60,7 @@ def test_nothing_is_lost(page, files):
     What had not been sent when the page was reloaded goes on from there, though nobody has chosen it again.
     """
     worker = re.compile(r"process (\d+)")
-    expect(page.locator("#worker-state")).to_have_text(worker, timeout=PATIENCE)
+    expect(page.locator("#worker-state")).to_have_text(worker)
     first = int(worker.match(page.locator("#worker-state").inner_text())[1])
     os.kill(first, signal.SIGSTOP)  # it has everything before it, however fast this machine is
     let_through = iter(range(5))
@@ -72,13 +71,13 @@ def test_nothing_is_lost(page, files):
 
     page.unroute_all()
     page.reload()
-    expect(page.locator("#sent-shown")).to_have_text(f"{COUNT} of {COUNT}", timeout=PATIENCE)
+    expect(page.locator("#sent-shown")).to_have_text(f"{COUNT} of {COUNT}")
     expect(page.locator("#made-shown")).to_have_text(f"0 of {COUNT}")
 
     os.kill(first, signal.SIGCONT)
-    expect(page.locator("#rows tr.completed").first).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#rows tr.completed").first).to_be_visible()
     page.get_by_role("button", name="Kill the worker").click()
-    expect(page.locator("#worker-state")).to_have_text(re.compile(r"process \d+, killed once"), timeout=PATIENCE)
+    expect(page.locator("#worker-state")).to_have_text(re.compile(r"process \d+, killed once"))
     assert int(worker.match(page.locator("#worker-state").inner_text())[1]) != first
 
     told(page, f"{COUNT} of {COUNT} done.")
