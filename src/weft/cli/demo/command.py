@@ -25,9 +25,10 @@ _GOODBYES = (signal.SIGINT, signal.SIGTERM)
 
 def serve(args: Namespace) -> int:
     """Start the services, open the page, and stay until interrupted. Returns the exit status."""
+    port = _port(args)  # before anything is written
     folder = default_folder() if args.folder is None else Path(args.folder)
     try:
-        with _interruptible(), _worker(environ_of(folder)) as environ, _both(args, environ) as app:
+        with _interruptible(), _worker(environ_of(folder)) as environ, _both(args, port, environ) as app:
             _say(f"weft demo: {app.url} ({args.framework}). Press Ctrl-C to stop.")
             _say(f"weft demo: {missing() or f'photos are kept in {folder.absolute()}'}")
             if not args.no_browser:
@@ -42,7 +43,8 @@ def serve(args: Namespace) -> int:
 
 def check(args: Namespace) -> int:
     """Start both services, fetch the page, run the three ways, print a table. Returns the exit status."""
-    with _interruptible(), tempfile.TemporaryDirectory() as folder, _both(args, environ_of(Path(folder))) as app:
+    port = _port(args)
+    with _interruptible(), tempfile.TemporaryDirectory() as folder, _both(args, port, environ_of(Path(folder))) as app:
         try:
             sys.stdout.write(self_test(app.url))
         except Failed as error:
@@ -71,9 +73,8 @@ def _worker(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def _both(args: Namespace, environ: Mapping[str, str]) -> Iterator[Server]:
+def _both(args: Namespace, port: int, environ: Mapping[str, str]) -> Iterator[Server]:
     try:
-        port = _port(args)
         with faults.server() as upstream, demo_server(args.framework, args.host, port, upstream.url, environ) as app:
             yield app
     except NotStarted as error:
