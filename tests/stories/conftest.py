@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import os
+import shutil
+import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,3 +72,59 @@ class Site:
         start, *fields = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in fields)}
         return int(start.split()[1]), headers, json.loads(body)
+
+
+# -- the demo, and a browser to look at it
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """`weft demo`, run as a person would, its photos in this test's folder: the process, what it said, and its URL."""
+
+    @contextmanager
+    def run(framework, *options, **environ):
+        words = [sys.executable, "-m", "weft.cli", "demo", "--no-browser", "--framework", framework, *options]
+        if "--port" not in options:
+            words += ["--port", str(free_port("127.0.0.1", 0))]
+        words += ["--folder", str(tmp_path / "demo")]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, **environ}) as process:
+            process.said = ""
+            try:
+                while "weft demo: http://" not in process.said:
+                    line = process.stderr.readline()
+                    assert line, f"it ended: {process.said}"
+                    process.said += line
+                hearing = threading.Thread(target=process.stderr.read)  # nobody may wait for us to listen
+                hearing.start()
+                yield process, process.said[process.said.index("http://") :].split()[0]
+            finally:
+                process.terminate()
+                process.wait(20)
+                hearing.join()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The path of a Chromium. In CI one is installed where there is none; elsewhere its tests are skipped."""
+    path = _chromium()
+    if path is None and os.environ.get("CI") and os.geteuid() == 0:
+        _install("chromium")
+        path = _chromium()
+    if path is None:
+        pytest.skip("no Chromium is installed; WEFT_TEST_CHROMIUM names one that is not on the path")
+    return path
+
+
+def _chromium():
+    named = os.environ.get("WEFT_TEST_CHROMIUM")
+    names = [named] if named else ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def _install(package):
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", package]):
+        done = subprocess.run(["apt-get", "-q", *words], env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"apt-get {' '.join(words)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"

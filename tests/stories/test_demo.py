@@ -183,7 +183,7 @@ def test_check_prints_a_table(framework):
 
 @pytest.mark.parametrize("goodbye", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 @ALL
-def test_it_leaves_nothing_behind(goodbye, framework):
+def test_it_leaves_nothing_behind(shown, goodbye, framework):
     """Ctrl-C and SIGTERM end the server and all of its processes; the command ends with status 0."""
     with shown(framework) as (process, url):
         assert ask(url, "GET", "/")[0] == 200
@@ -194,7 +194,7 @@ def test_it_leaves_nothing_behind(goodbye, framework):
         assert not [pid for pid in left if Path(f"/proc/{pid}").exists()]
 
 
-def test_a_port_that_is_taken_is_told():
+def test_a_port_that_is_taken_is_told(shown):
     """Where the port is taken the demo takes a free one, and says so."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -223,24 +223,6 @@ def test_missing_extras_are_told(framework, capsys, monkeypatch):
     monkeypatch.setattr(command, "find_spec", lambda _name: None)
     assert main(["demo", "--framework", framework]) == 2
     assert "pip install 'weft[demo]'" in capsys.readouterr().err
-
-
-@contextmanager
-def shown(framework, *options):
-    """The command, run as a person would; and the URL it shows."""
-    words = [sys.executable, "-m", "weft.cli", "demo", "--no-browser", "--framework", framework, *options]
-    if "--port" not in options:
-        words += ["--port", str(free_port("127.0.0.1", 0))]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
-        process.said = ""
-        try:
-            while "http://" not in process.said:
-                line = process.stderr.readline()
-                assert line, f"it ended: {process.said}"
-                process.said += line
-            yield process, process.said[process.said.index("http://") :].split()[0]
-        finally:
-            process.terminate()
 
 
 def children(pid):

@@ -33,7 +33,9 @@ COMMANDS = {
     "worker": Command("weft.cli.worker", "run the jobs that a module declares", "jobs"),
     "jobs": Command("weft.cli.jobs", "look at stored jobs, and change what becomes of them", "jobs"),
     "logs": Command("weft.cli.logs", "show the end of a log, recover what was left behind, see how logs are doing"),
-    "demo": Command("weft.cli.demo", "watch a page load its data one after the other, then all at once", "demo"),
+    "demo": Command(
+        "weft.cli.demo", "watch a page load its data all at once, and photos that outlive a killed worker", "demo"
+    ),
 }
 
 HELP = """\

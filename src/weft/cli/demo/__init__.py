@@ -1,7 +1,7 @@
-"""Watch a page ask many addresses: one after the other, with a pool of five threads, and with weft.
+"""Watch a page ask many addresses: one after the other, with a pool of five threads, and with weft; and drop photos.
 
-Starts an example application on a production server of this machine, and an upstream service whose addresses are slow,
-broken or endless on purpose. Press Ctrl-C to stop both.
+Starts an example application on a production server of this machine, an upstream service whose addresses are slow,
+broken or endless on purpose, and a worker that makes the photos small. Press Ctrl-C to stop them all.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -29,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=int, default=8765, help="8765, or any free one if that is taken")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (127.0.0.1: this machine alone)")
+    parser.add_argument("--folder", help="where photos are kept (~/.local/state/weft/demo); the next demo finds them")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument("--check", action="store_true", help="run the three ways once, print their timings, and end")
 

@@ -9,7 +9,10 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from weft.adapters.asgi import Weft, weft_deadline
 from weft.cli.demo import runs, web
+from weft.cli.demo.photos import shelf
 from weft.cli.demo.sites import warm_up
+from weft.runtime.face import to_thread
+from weft.uploads.receiving import receive
 
 __all__ = ["app"]
 
@@ -28,8 +31,8 @@ app.add_middleware(Weft, deadline=60.0)
 @app.middleware("http")
 async def guard_the_door(request: Request, call_next: Callable[[Request], Any]) -> Response:
     """Answer only those who know the server by its own name, and say on each answer what the page may do."""
-    if not web.host_allowed(request.headers.get("host", "")):
-        return Response(status_code=421, headers=web.HEADERS)
+    if status := web.barred(request.method, request.headers.get):
+        return Response(status_code=status, headers=web.HEADERS)
     response: Response = await call_next(request)
     response.headers.update(web.HEADERS)
     return response
@@ -65,6 +68,34 @@ async def body_of(request: Request) -> bytes:
         if len(body) > web.LARGEST_BODY:
             break
     return bytes(body)
+
+
+@app.post("/photos/add")
+@weft_deadline(shelf.PATIENCE)
+async def add_photo(request: Request) -> dict[str, Any]:
+    """Keep a photo, and have it made small."""
+    return await to_thread(shelf.add, await receive(request, shelf.intake()))
+
+
+@app.get("/photos/list")
+async def list_photos() -> dict[str, Any]:
+    """How each stands."""
+    return await to_thread(shelf.listed)
+
+
+@app.get("/photos/small/{uid}")
+async def small_photo(uid: str) -> Response:
+    """A photo that was made small."""
+    found = await to_thread(shelf.small, uid)
+    if found is None:
+        raise HTTPException(404)
+    return Response(found[0], media_type=found[1])
+
+
+@app.post("/photos/do/{action}")
+async def act(action: str) -> dict[str, Any]:
+    """What a button of the page does."""
+    return await to_thread(shelf.act, action)
 
 
 @app.get("/")

@@ -3,10 +3,12 @@
 from flask import Flask, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from weft.adapters.flask import Weft
+from weft.adapters.flask import Weft, weft_deadline
 from weft.cli.demo import runs, web
+from weft.cli.demo.photos import shelf
 from weft.cli.demo.sites import warm_up
 from weft.runtime.face import run
+from weft.uploads.receiving import receive
 
 __all__ = ["app"]
 
@@ -18,9 +20,9 @@ run(warm_up)  # in the worker: the first visitor does not wait for an import
 
 @app.before_request
 def refuse_strangers() -> None:
-    """Answer only those who know the server by its own name."""
-    if not web.host_allowed(request.host):
-        abort(421)
+    """Answer only those who know the server by its own name, and send what other pages do not make them send."""
+    if status := web.barred(request.method, request.headers.get):
+        abort(status)
 
 
 @app.after_request
@@ -55,6 +57,34 @@ def check_sites(way: str) -> Response:
         abort(404)
     job = web.Job.read(request.content_type or "", request.get_data())
     return Response(runs.lines(way, job), mimetype=web.LINES)
+
+
+@app.post("/photos/add")
+@weft_deadline(shelf.PATIENCE)
+def add_photo() -> Response:
+    """Keep a photo, and have it made small."""
+    return jsonify(shelf.add(receive(request, shelf.intake())))
+
+
+@app.get("/photos/list")
+def list_photos() -> Response:
+    """How each stands."""
+    return jsonify(shelf.listed())
+
+
+@app.get("/photos/small/<uid>")
+def small_photo(uid: str) -> Response:
+    """A photo that was made small."""
+    found = shelf.small(uid)
+    if found is None:
+        abort(404)
+    return Response(found[0], content_type=found[1])
+
+
+@app.post("/photos/do/<action>")
+def act(action: str) -> Response:
+    """What a button of the page does."""
+    return jsonify(shelf.act(action))
 
 
 @app.get("/")

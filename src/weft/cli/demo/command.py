@@ -1,13 +1,18 @@
-"""`weft demo`: bring the two services up, and stay until Ctrl-C, or look at them once (`--check`)."""
+"""`weft demo`: bring the services up, and stay until Ctrl-C, or look at them once (`--check`)."""
 
 import signal
 import sys
+import tempfile
 import webbrowser
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
+from weft.cli.demo.photos.folder import default_folder, environ_of
+from weft.cli.demo.photos.keeper import Keeper
+from weft.cli.demo.photos.shelf import missing
 from weft.cli.demo.selftest import Failed, self_test
 from weft.cli.demo.server import NotStarted, Server, demo_server, free_port
 from weft.cli.parsing import UsageError
@@ -19,10 +24,13 @@ _GOODBYES = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(args: Namespace) -> int:
-    """Start both services, open the page, and stay until interrupted. Returns the exit status."""
+    """Start the services, open the page, and stay until interrupted. Returns the exit status."""
+    port = _port(args)  # before anything is written
+    folder = default_folder() if args.folder is None else Path(args.folder)
     try:
-        with _both(args) as app:
+        with _interruptible(), _worker(environ_of(folder)) as environ, _both(args, port, environ) as app:
             _say(f"weft demo: {app.url} ({args.framework}). Press Ctrl-C to stop.")
+            _say(f"weft demo: {missing() or f'photos are kept in {folder.absolute()}'}")
             if not args.no_browser:
                 webbrowser.open(app.url)
             app.wait()
@@ -35,7 +43,8 @@ def serve(args: Namespace) -> int:
 
 def check(args: Namespace) -> int:
     """Start both services, fetch the page, run the three ways, print a table. Returns the exit status."""
-    with _both(args) as app:
+    port = _port(args)
+    with _interruptible(), tempfile.TemporaryDirectory() as folder, _both(args, port, environ_of(Path(folder))) as app:
         try:
             sys.stdout.write(self_test(app.url))
         except Failed as error:
@@ -45,17 +54,31 @@ def check(args: Namespace) -> int:
 
 
 @contextmanager
-def _both(args: Namespace) -> Iterator[Server]:
+def _interruptible() -> Iterator[None]:
     before = {number: signal.signal(number, _interrupt) for number in _GOODBYES}
     try:
-        port = _port(args)
-        with faults.server() as upstream, demo_server(args.framework, args.host, port, upstream.url) as app:
-            yield app
-    except NotStarted as error:
-        raise UsageError(str(error)) from error
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _worker(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    if missing():  # the page says what; the rest can be shown without
+        yield environ
+        return
+    with Keeper(environ) as keeper:
+        yield {**environ, **keeper.environ}
+
+
+@contextmanager
+def _both(args: Namespace, port: int, environ: Mapping[str, str]) -> Iterator[Server]:
+    try:
+        with faults.server() as upstream, demo_server(args.framework, args.host, port, upstream.url, environ) as app:
+            yield app
+    except NotStarted as error:
+        raise UsageError(str(error)) from error
 
 
 def _port(args: Namespace) -> int:

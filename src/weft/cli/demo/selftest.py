@@ -7,6 +7,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
+from weft.cli.demo.web import FILES
+
 __all__ = ["Failed", "Run", "self_test"]
 
 _WAYS = (("one-by-one", "one after the other"), ("pool", "a pool of five"), ("weft", "weft"))
@@ -41,8 +43,9 @@ def self_test(url: str) -> str:
     Raises:
         Failed: a file is missing, calls are unaccounted for, or weft was not the fastest.
     """
-    for path in ("/", "/page.js", "/style.css", "/icon.svg"):
-        _fetch(url, "GET", path)
+    for name in FILES:
+        _fetch(url, "GET", f"/{name}")
+    _fetch(url, "GET", "/photos/list")
     settings = json.loads(_fetch(url, "GET", "/settings.json"))
     runs = [_run(url, key, name, settings) for key, name in _WAYS]
     if min(runs, key=lambda run: run.total).name != "weft":

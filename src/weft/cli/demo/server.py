@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -129,7 +129,9 @@ class Server:
             connection.close()
 
 
-def demo_server(framework: str, host: str, port: int, upstream: str) -> Server:
+def demo_server(
+    framework: str, host: str, port: int, upstream: str, environ: Mapping[str, str] = MappingProxyType({})
+) -> Server:
     """The demo's application on its server.
 
     Args:
@@ -137,10 +139,11 @@ def demo_server(framework: str, host: str, port: int, upstream: str) -> Server:
         host: the address to listen at.
         port: a free port there.
         upstream: the address of the upstream, as in "http://127.0.0.1:4711".
+        environ: further environment variables: where photos are kept, and who keeps their worker.
     """
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - looked up, not bound
     url = f"http://{_bracketed(shown)}:{port}/"
-    return Server(_command(framework, host, port), url, {UPSTREAM: upstream, HOST: host})
+    return Server(_command(framework, host, port), url, {**environ, UPSTREAM: upstream, HOST: host})
 
 
 def _command(framework: str, host: str, port: int) -> list[str]:

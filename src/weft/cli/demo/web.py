@@ -3,14 +3,16 @@
 import ipaddress
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from weft.cli.demo.upstream import ADDRESSES, EXAMPLES
 
-__all__ = ["HEADERS", "LARGEST_BODY", "LINES", "TOO_LARGE", "Job", "Refusal", "file", "host_allowed", "settings"]
+__all__ = ["FILES", "HEADERS", "LARGEST_BODY", "LINES", "TOO_LARGE", "Job", "Refusal", "barred", "file", "settings"]
 
 HOST = "WEFT_DEMO_HOST"
 """The environment variable by which the command tells the application the address it listens at."""
@@ -30,8 +32,11 @@ LARGEST_BODY = 128 * 1024
 """Bytes that the page may send: 40 addresses of 2,000 characters fit, in any encoding."""
 TOO_LARGE = f"Send at most {LARGEST_BODY} bytes."
 
+_SCRIPTS, _STYLES = ("page.js", "photos.js", "outbox.js"), ("style.css", "calls.css", "photos.css")
+FILES = {"": "index.html", "photos": "photos.html", **{name: name for name in (*_SCRIPTS, *_STYLES, "icon.svg")}}
+"""The last word of an address, and the file of the page that it shows."""
+
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_FILES = {"": "index.html", "style.css": "style.css", "page.js": "page.js", "icon.svg": "icon.svg"}
 _DEADLINE = 1.5  # seconds, at first
 _MOST_URLS = 40
 _LONGEST_URL = 2000
@@ -84,9 +89,9 @@ class Job:
 @cache
 def file(name: str) -> tuple[bytes, str] | None:
     """A file of the page and its content type, or None."""
-    if name not in _FILES:
+    if name not in FILES:
         return None
-    found = _FILES[name]
+    found = FILES[name]
     return files(__package__).joinpath("page", found).read_bytes(), f"{_TYPES[found.rpartition('.')[2]]}; charset=utf-8"
 
 
@@ -102,8 +107,19 @@ def settings(server: str) -> dict[str, Any]:
     }
 
 
-def host_allowed(host: str) -> bool:
-    """Whether a request's Host may be answered: on loopback only loopback's names, against DNS rebinding."""
+def barred(method: str, header: Callable[[str], str | None]) -> int:
+    """The status by which a request is turned away at the door; 0: it may come in.
+
+    421: it names the server otherwise than this machine does, against DNS rebinding. 403: a page of somebody else's
+    makes the browser send it. (Programs send no Origin, and may.)
+    """
+    host, origin = header("host") or "", header("origin")
+    if not _host_allowed(host):
+        return 421
+    return 403 if method == "POST" and origin is not None and urlsplit(origin).netloc != host else 0
+
+
+def _host_allowed(host: str) -> bool:
     listening = os.environ.get(HOST, "127.0.0.1")
     return not _loopback(listening) or _loopback(host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host)
 
