@@ -16,7 +16,7 @@ from weft.cli.demo import runs, web
 from weft.cli.demo.photos import shelf
 from weft.cli.demo.sites import warm_up
 from weft.runtime.face import run
-from weft.uploads.receiving import receive
+from weft.uploads.arriving.receiving import receive
 
 __all__ = ["application", "door", "urlpatterns"]
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from weft.cli.demo.photos.shelf import missing
 from weft.cli.parsing import UsageError
 from weft.errors import InvalidValue
-from weft.uploads import storages
+from weft.uploads.storing import storages
 
 __all__ = ["default_folder", "environ_of"]
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from weft.cli.demo.photos import keeper
 from weft.cli.demo.web import Refusal
 from weft.clock import wall
-from weft.uploads.intake import Intake
-from weft.uploads.received import Received
+from weft.uploads.arriving.intake import Intake
+from weft.uploads.arriving.received import Received
 from weft.uploads.records import Upload
-from weft.uploads.storages import storage
+from weft.uploads.storing.storages import storage
 
 if TYPE_CHECKING:
     from weft.jobs.records import Record
