@@ -138,6 +138,42 @@ def dripping():
         thread.join()
 
 
+class SlowHandshake(socketserver.StreamRequestHandler):
+    """Has the whole time pass while TLS begins, when there is no socket that could be shut down, and drips then."""
+
+    def handle(self):
+        for answer in (b"220 welcome\r\n", b"250-here\r\n250 STARTTLS\r\n", b"220 go on\r\n"):
+            self.wfile.write(answer)
+            if not answer.startswith(b"220 go"):
+                self.rfile.readline()
+        self.server.cut.wait(20)
+        with self.server.context.wrap_socket(self.connection, server_side=True) as secure:
+            try:
+                while not self.server.over.wait(0.01):
+                    secure.sendall(b"2")
+            except OSError:
+                pass  # it has hung up
+
+
+@pytest.fixture
+def slow_handshake(tmp_path):
+    authority = trustme.CA()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), SlowHandshake) as server:
+        server.daemon_threads = True
+        server.cut, server.over = threading.Event(), threading.Event()
+        server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(server.context)
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        place = f"localhost:{server.server_address[1]}?from=shop@example.org&trusted={tmp_path / 'ca.pem'}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        weft.notify.use(smtp=f"smtp+starttls://{place}")
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
 class Receiver(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 

@@ -13,6 +13,7 @@ from weft.jobs.lifecycle import State
 from weft.notify import smtp
 from weft.notify.deliveries import deliver_email
 from weft.notify.settings import Server, settings
+from weft.runtime import cutting
 from weft.uploads.storing import storages
 
 TO = "Ada <ada@example.org>"
@@ -140,6 +141,25 @@ def test_a_server_that_sends_a_byte_now_and_then_holds_nobody_up(store, dripping
         store.drain()
         dripping.polite.clear()
     monkeypatch.setattr(smtp, "_LONGEST", 0.3)
+    handle = weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert handle.status() is State.RETRYABLE
+    assert "took more than 0.3 s for a mail" in handle.record().error
+
+
+def test_the_end_of_the_time_is_not_missed_where_tls_begins(store, slow_handshake, monkeypatch):
+    """There is no socket to be shut down in the handshake: it is tried again afterwards."""
+    hang_up = smtp._hang_up
+
+    def hanging_up(connection):
+        try:
+            hang_up(connection)
+        finally:
+            slow_handshake.cut.set()
+
+    monkeypatch.setattr(smtp, "_hang_up", hanging_up)
+    monkeypatch.setattr(smtp, "_LONGEST", 0.3)
+    monkeypatch.setattr(cutting, "_AGAIN", 0.1)
     handle = weft.notify.email(TO, subject="s", text="t")
     store.drain()
     assert handle.status() is State.RETRYABLE
