@@ -5,6 +5,7 @@ import socket
 import socketserver
 import ssl
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -180,6 +181,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.seen.append((self.path, dict(self.headers), body))
+        self.server.gate.wait(60)
         status, headers, answer = self.server.answers.pop(0) if self.server.answers else (200, {}, b"")
         self.send_response(status)
         for name, value in headers.items():
@@ -195,19 +197,34 @@ class Receiver(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def receiver():
+@contextmanager
+def receiving():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     server.daemon_threads = True
-    server.seen, server.answers = [], []
+    server.seen, server.answers, server.gate = [], [], threading.Event()
     server.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
+    server.gate.set()
     server.shutdown()
     thread.join()
     server.server_close()
     weft.close()
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as server:
+        server.gate.set()
+        yield server
+
+
+@pytest.fixture
+def hanging():
+    """A receiver that answers nobody until its `gate` is set."""
+    with receiving() as server:
+        yield server
 
 
 @pytest.fixture

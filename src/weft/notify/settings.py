@@ -72,6 +72,7 @@ class Settings:
     channels: Mapping[str, str] = field(default_factory=dict, repr=False)
     templates: str | os.PathLike[str] | Mapping[str, str] | None = None
     allow: tuple[str, ...] = ()
+    per_receiver: int = 4
 
     def server(self) -> Server:
         """The mail server.
@@ -145,6 +146,7 @@ def use(
     channels: Mapping[str, str] | None = None,
     templates: str | os.PathLike[str] | Mapping[str, str] | None = None,
     allow: Sequence[str] | None = None,
+    per_receiver: int | None = None,
 ) -> None:
     """Say how notifications leave this process. What is not given stays as it is; call it where workers start, too.
 
@@ -156,9 +158,11 @@ def use(
         channels: name -> Apprise's URL of a service.
         templates: the folder of templates, or name -> template.
         allow: networks and hosts that webhooks may go to although they are private: ["10.1.0.0/16"].
+        per_receiver: deliveries that are under way at once from this process to one host of webhooks, or to one channel
+            (4). What is more waits in the store, and is charged no attempt.
 
     Raises:
-        InvalidValue: a URL or a secret is none.
+        InvalidValue: a URL or a secret is none, or nothing could ever be delivered.
     """
     global _settings
     given: dict[str, Any] = {
@@ -167,6 +171,7 @@ def use(
         "channels": None if channels is None else dict(channels),
         "templates": templates,
         "allow": None if allow is None else tuple(allow),
+        "per_receiver": None if per_receiver is None else _at_least_one(per_receiver),
     }
     _settings = replace(settings(), **{name: value for name, value in given.items() if value is not None})
 
@@ -176,3 +181,9 @@ def _secrets(given: str | Sequence[str]) -> tuple[str, ...]:
     for secret in found:
         key_of(secret)
     return found
+
+
+def _at_least_one(given: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise InvalidValue(f"per_receiver={given!r} lets nothing be delivered: write a whole number, 1 or more")
+    return given
