@@ -214,6 +214,15 @@ def test_apprise_delivers(store, receiver):
     assert (found["title"], found["message"]) == ("Disk full", "on web-1")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as above
+def test_a_title_is_message_enough(store, receiver):
+    """Apprise itself takes none without a body."""
+    weft.notify.use(channels={"ops": receiver.url.replace("http:", "json:")})
+    weft.notify.send("ops", "Disk full")
+    store.drain()
+    assert json.loads(receiver.seen[0][2])["message"] == "Disk full"
+
+
 @pytest.mark.parametrize(
     ("channels", "told"), [({}, "no channel 'ops' is known"), ({"ops": "nosuch://x"}, "knows no such")]
 )

@@ -115,7 +115,8 @@ def deliver_to_channel(channel: str, title: str, body: str) -> None:
     if not service.add(settings().channel(channel)):
         raise Discard(f"Apprise knows no such address as that of channel {channel!r}")
     with place(f"channel {channel}", settings().per_receiver):
-        taken = service.notify(title=title, body=body)
+        # Apprise takes no message without a body.
+        taken = service.notify(title=title, body=body) if body else service.notify(body=title)
     if not taken:
         raise RuntimeError(f"channel {channel!r} did not take the message; the log of Apprise says why")
 
