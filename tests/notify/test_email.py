@@ -122,6 +122,29 @@ def test_those_who_are_refused_for_now_get_it_later_and_the_others_once(store, m
     assert handle.result() == {"c@example.org": "550 unknown"}
 
 
+def test_a_server_that_ends_the_conversation_among_the_recipients_has_sent_to_nobody(store, mailbox, mail_server):
+    """421 to the second of three: the first was accepted, and yet got nothing. All get it later."""
+    mailbox.answers["b@example.org"] = ["421 going down"]
+    handle = weft.notify.email(["a@example.org", "b@example.org", "c@example.org"], subject="s", text="t")
+    store.drain()
+    assert (handle.status(), mailbox.messages) == (State.RETRYABLE, [])
+    store.advance(7200)
+    store.drain()
+    assert [recipients for recipients, _ in mailbox.messages] == [["a@example.org", "b@example.org", "c@example.org"]]
+
+
+def test_who_is_named_twice_gets_it_once_and_later_if_put_off(store, mailbox, mail_server):
+    """As in `to` and `cc`: smtplib would not see that all are put off, and send to nobody, which is refused for good."""
+    mailbox.answers["a@example.org"] = ["450 later", "450 later"]
+    handle = weft.notify.email("a@example.org", cc="Ada <a@example.org>", subject="s", text="t")
+    store.drain()
+    assert handle.status() is State.RETRYABLE
+    mailbox.answers.clear()
+    store.advance(7200)
+    store.drain()
+    assert [recipients for recipients, _ in mailbox.messages] == [["a@example.org"]]
+
+
 def test_a_server_that_hangs_holds_nobody_up(store, mailbox, mail_server, monkeypatch):
     """The wait for its answer has an end; then the mail waits for another try."""
     monkeypatch.setattr(smtp, "_PATIENCE", 0.2)

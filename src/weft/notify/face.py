@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parseaddr
 from typing import Any
 
 from weft.clock import wall
@@ -70,8 +69,7 @@ def email(
         addresses(to), texts["subject"] or "", texts["text"] or "", texts["html"], sender, reply_to,
         dict(headers or {}), cc=addresses(cc), bcc=addresses(bcc), attachments=tuple(attachments),
     )  # fmt: skip
-    whom = sorted(parseaddr(each)[1] for each in mail.recipients)
-    return _adjusted(deliver_email, "email", delay, dedupe, *whom).enqueue(mail)
+    return _adjusted(deliver_email, "email", delay, dedupe, *sorted(mail.recipients)).enqueue(mail)
 
 
 def webhook(

@@ -55,8 +55,9 @@ class Mail:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Whom it is sent to."""
-        return self.only or (*self.to, *self.cc, *self.bcc)
+        """Whom it is sent to: addresses without names, each once."""
+        named = self.only or (*self.to, *self.cc, *self.bcc)
+        return tuple(dict.fromkeys(parseaddr(each)[1] for each in named))
 
     def __post_init__(self) -> None:
         if not self.recipients:
