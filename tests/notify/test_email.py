@@ -14,6 +14,7 @@ from weft.notify import smtp
 from weft.notify.deliveries import deliver_email
 from weft.notify.settings import Server, settings
 from weft.runtime import cutting
+from weft.testing.notify import notifications
 from weft.uploads.storing import storages
 
 TO = "Ada <ada@example.org>"
@@ -134,7 +135,7 @@ def test_a_server_that_ends_the_conversation_among_the_recipients_has_sent_to_no
 
 
 def test_who_is_named_twice_gets_it_once_and_later_if_put_off(store, mailbox, mail_server):
-    """As in `to` and `cc`: smtplib would not see that all are put off, and send to nobody, which is refused for good."""
+    """As in `to` and `cc`: smtplib would not see that all are put off, and send to nobody, refused for good."""
     mailbox.answers["a@example.org"] = ["450 later", "450 later"]
     handle = weft.notify.email("a@example.org", cc="Ada <a@example.org>", subject="s", text="t")
     store.drain()
@@ -218,12 +219,18 @@ def test_no_server_at_all(store):
         ({"subject": "a\nBcc: b@example.org"}, "could smuggle others in"),
         ({"headers": {"X-A": "a\r\nBcc: b@example.org"}}, "could smuggle others in"),
         ({"headers": {"From": "b@example.org"}}, "'From' is made of what the mail says"),
+        ({"headers": {"Bcc: b@example.org, X": "a"}}, "names no header field"),
+        *(({"headers": {name: "a"}}, "names no header field") for name in ("", "Bcc ", "Ä", "X A")),
+        ({"headers": {"Reply-To": "b@example.org"}, "reply_to": "c@example.org"}, "'Reply-To' is made of what"),
+        *(({kind: "a@example.org\nTo: b@example.org"}, "is no mail address") for kind in ("cc", "bcc", "reply_to")),
+        *(({"attachments": weft.Upload("k", 1, "", filename=f"a{end}b")}, "smuggle") for end in "\r\n\v\u2028\0"),
+        *(({"attachments": [each]}, "cannot be attached") for each in ("/etc/passwd", b"PDF")),
         ({"reply_to": "x"}, "is no mail address"),
     ],
 )
 def test_bad_mail_is_refused_where_it_is_asked_for(store, given, told):
     """Nothing is stored."""
-    with pytest.raises(weft.InvalidValue, match=told):
+    with pytest.raises((weft.InvalidValue, weft.InvalidCall), match=told):
         weft.notify.email(**{"to": TO, "subject": "s", "text": "t", **given})
     assert store.enqueued() == []
 
@@ -373,6 +380,14 @@ def test_uploads_are_attached(store, mailbox, mail_server, uploads, tmp_path):
         content, "Rechnung März.exe", "application/pdf",
     )  # fmt: skip
     assert (second.get_filename(), second.get_content_type()) == ("aa.pdf", "application/octet-stream")
+
+
+def test_one_upload_can_be_attached_as_it_is():
+    """As one address needs no list either."""
+    upload = weft.Upload("aa.pdf", 1, "sha256:0")
+    with notifications() as sent:
+        weft.notify.email(TO, subject="s", text="t", attachments=upload)
+        assert sent.emails[0].attachments == (upload,)
 
 
 def test_an_attachment_that_is_not_there_is_for_later(store, mailbox, mail_server, uploads):
