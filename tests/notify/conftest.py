@@ -1,6 +1,7 @@
 """A mail server and a receiver of webhooks, which do as they are told; and a store whose jobs are run at once."""
 
 import asyncio
+import os
 import socket
 import socketserver
 import ssl
@@ -235,7 +236,8 @@ def store():
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch):
-    for name in ("WEFT_SMTP", "WEFT_WEBHOOK_SECRET"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith(("WEFT_SMTP", "WEFT_WEBHOOK_SECRET", "WEFT_NOTIFY_")):
+            monkeypatch.delenv(name)
     monkeypatch.setattr(settings, "_settings", None)
     monkeypatch.setattr(breakers, "_asked_again", {})
