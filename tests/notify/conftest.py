@@ -1,10 +1,12 @@
 """A mail server and a receiver of webhooks, which do as they are told; and a store whose jobs are run at once."""
 
 import asyncio
+import os
 import socket
 import socketserver
 import ssl
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -138,12 +140,49 @@ def dripping():
         thread.join()
 
 
+class SlowHandshake(socketserver.StreamRequestHandler):
+    """Has the whole time pass while TLS begins, when there is no socket that could be shut down, and drips then."""
+
+    def handle(self):
+        for answer in (b"220 welcome\r\n", b"250-here\r\n250 STARTTLS\r\n", b"220 go on\r\n"):
+            self.wfile.write(answer)
+            if not answer.startswith(b"220 go"):
+                self.rfile.readline()
+        self.server.cut.wait(20)
+        with self.server.context.wrap_socket(self.connection, server_side=True) as secure:
+            try:
+                while not self.server.over.wait(0.01):
+                    secure.sendall(b"2")
+            except OSError:
+                pass  # it has hung up
+
+
+@pytest.fixture
+def slow_handshake(tmp_path):
+    authority = trustme.CA()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), SlowHandshake) as server:
+        server.daemon_threads = True
+        server.cut, server.over = threading.Event(), threading.Event()
+        server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(server.context)
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        place = f"localhost:{server.server_address[1]}?from=shop@example.org&trusted={tmp_path / 'ca.pem'}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        weft.notify.use(smtp=f"smtp+starttls://{place}")
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
 class Receiver(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.seen.append((self.path, dict(self.headers), body))
+        self.server.gate.wait(60)
         status, headers, answer = self.server.answers.pop(0) if self.server.answers else (200, {}, b"")
         self.send_response(status)
         for name, value in headers.items():
@@ -159,19 +198,34 @@ class Receiver(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def receiver():
+@contextmanager
+def receiving():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     server.daemon_threads = True
-    server.seen, server.answers = [], []
+    server.seen, server.answers, server.gate = [], [], threading.Event()
     server.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
+    server.gate.set()
     server.shutdown()
     thread.join()
     server.server_close()
     weft.close()
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as server:
+        server.gate.set()
+        yield server
+
+
+@pytest.fixture
+def hanging():
+    """A receiver that answers nobody until its `gate` is set."""
+    with receiving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -182,7 +236,8 @@ def store():
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch):
-    for name in ("WEFT_SMTP", "WEFT_WEBHOOK_SECRET"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith(("WEFT_SMTP", "WEFT_WEBHOOK_SECRET", "WEFT_NOTIFY_")):
+            monkeypatch.delenv(name)
     monkeypatch.setattr(settings, "_settings", None)
     monkeypatch.setattr(breakers, "_asked_again", {})

@@ -13,6 +13,8 @@ from weft.jobs.lifecycle import State
 from weft.notify import smtp
 from weft.notify.deliveries import deliver_email
 from weft.notify.settings import Server, settings
+from weft.runtime import cutting
+from weft.testing.notify import notifications
 from weft.uploads.storing import storages
 
 TO = "Ada <ada@example.org>"
@@ -121,6 +123,29 @@ def test_those_who_are_refused_for_now_get_it_later_and_the_others_once(store, m
     assert handle.result() == {"c@example.org": "550 unknown"}
 
 
+def test_a_server_that_ends_the_conversation_among_the_recipients_has_sent_to_nobody(store, mailbox, mail_server):
+    """421 to the second of three: the first was accepted, and yet got nothing. All get it later."""
+    mailbox.answers["b@example.org"] = ["421 going down"]
+    handle = weft.notify.email(["a@example.org", "b@example.org", "c@example.org"], subject="s", text="t")
+    store.drain()
+    assert (handle.status(), mailbox.messages) == (State.RETRYABLE, [])
+    store.advance(7200)
+    store.drain()
+    assert [recipients for recipients, _ in mailbox.messages] == [["a@example.org", "b@example.org", "c@example.org"]]
+
+
+def test_who_is_named_twice_gets_it_once_and_later_if_put_off(store, mailbox, mail_server):
+    """As in `to` and `cc`: smtplib would not see that all are put off, and send to nobody, refused for good."""
+    mailbox.answers["a@example.org"] = ["450 later", "450 later"]
+    handle = weft.notify.email("a@example.org", cc="Ada <a@example.org>", subject="s", text="t")
+    store.drain()
+    assert handle.status() is State.RETRYABLE
+    mailbox.answers.clear()
+    store.advance(7200)
+    store.drain()
+    assert [recipients for recipients, _ in mailbox.messages] == [["a@example.org"]]
+
+
 def test_a_server_that_hangs_holds_nobody_up(store, mailbox, mail_server, monkeypatch):
     """The wait for its answer has an end; then the mail waits for another try."""
     monkeypatch.setattr(smtp, "_PATIENCE", 0.2)
@@ -140,6 +165,25 @@ def test_a_server_that_sends_a_byte_now_and_then_holds_nobody_up(store, dripping
         store.drain()
         dripping.polite.clear()
     monkeypatch.setattr(smtp, "_LONGEST", 0.3)
+    handle = weft.notify.email(TO, subject="s", text="t")
+    store.drain()
+    assert handle.status() is State.RETRYABLE
+    assert "took more than 0.3 s for a mail" in handle.record().error
+
+
+def test_the_end_of_the_time_is_not_missed_where_tls_begins(store, slow_handshake, monkeypatch):
+    """There is no socket to be shut down in the handshake: it is tried again afterwards."""
+    hang_up = smtp._hang_up
+
+    def hanging_up(connection):
+        try:
+            hang_up(connection)
+        finally:
+            slow_handshake.cut.set()
+
+    monkeypatch.setattr(smtp, "_hang_up", hanging_up)
+    monkeypatch.setattr(smtp, "_LONGEST", 0.3)
+    monkeypatch.setattr(cutting, "_AGAIN", 0.1)
     handle = weft.notify.email(TO, subject="s", text="t")
     store.drain()
     assert handle.status() is State.RETRYABLE
@@ -175,12 +219,18 @@ def test_no_server_at_all(store):
         ({"subject": "a\nBcc: b@example.org"}, "could smuggle others in"),
         ({"headers": {"X-A": "a\r\nBcc: b@example.org"}}, "could smuggle others in"),
         ({"headers": {"From": "b@example.org"}}, "'From' is made of what the mail says"),
+        ({"headers": {"Bcc: b@example.org, X": "a"}}, "names no header field"),
+        *(({"headers": {name: "a"}}, "names no header field") for name in ("", "Bcc ", "Ä", "X A")),
+        ({"headers": {"Reply-To": "b@example.org"}, "reply_to": "c@example.org"}, "'Reply-To' is made of what"),
+        *(({kind: "a@example.org\nTo: b@example.org"}, "is no mail address") for kind in ("cc", "bcc", "reply_to")),
+        *(({"attachments": weft.Upload("k", 1, "", filename=f"a{end}b")}, "smuggle") for end in "\r\n\v\u2028\0"),
+        *(({"attachments": [each]}, "cannot be attached") for each in ("/etc/passwd", b"PDF")),
         ({"reply_to": "x"}, "is no mail address"),
     ],
 )
 def test_bad_mail_is_refused_where_it_is_asked_for(store, given, told):
     """Nothing is stored."""
-    with pytest.raises(weft.InvalidValue, match=told):
+    with pytest.raises((weft.InvalidValue, weft.InvalidCall), match=told):
         weft.notify.email(**{"to": TO, "subject": "s", "text": "t", **given})
     assert store.enqueued() == []
 
@@ -285,20 +335,20 @@ def test_a_password_is_not_sent_in_clear():
 
 def test_copies_are_sent_and_those_that_are_blind_are_seen_by_nobody(store, mailbox, mail_server):
     """One mail for all of them; those who are put off get the same one later."""
-    mailbox.answers["c@example.org"] = ["450 later"]
+    mailbox.answers["hidden@example.org"] = ["450 later"]
     weft.notify.email(
-        "a@example.org", cc="b@example.org", bcc=["c@example.org", "d@example.org"], subject="s", text="t"
+        "a@example.org", cc="b@example.org", bcc=["hidden@example.org", "d@example.org"], subject="s", text="t"
     )
     store.drain()
     store.advance(60)
     store.drain()
     assert [recipients for recipients, _ in mailbox.messages] == [
-        ["a@example.org", "b@example.org", "d@example.org"], ["c@example.org"],
+        ["a@example.org", "b@example.org", "d@example.org"], ["hidden@example.org"],
     ]  # fmt: skip
     for _, text in mailbox.messages:
         found = parsed(text)
         assert (found["To"], found["Cc"], found["Bcc"]) == ("a@example.org", "b@example.org", None)
-        assert "c@example.org" not in text
+        assert "hidden@example.org" not in text
 
 
 def test_blind_copies_alone_are_a_mail(store, mailbox, mail_server):
@@ -330,6 +380,14 @@ def test_uploads_are_attached(store, mailbox, mail_server, uploads, tmp_path):
         content, "Rechnung März.exe", "application/pdf",
     )  # fmt: skip
     assert (second.get_filename(), second.get_content_type()) == ("aa.pdf", "application/octet-stream")
+
+
+def test_one_upload_can_be_attached_as_it_is():
+    """As one address needs no list either."""
+    upload = weft.Upload("aa.pdf", 1, "sha256:0")
+    with notifications() as sent:
+        weft.notify.email(TO, subject="s", text="t", attachments=upload)
+        assert sent.emails[0].attachments == (upload,)
 
 
 def test_an_attachment_that_is_not_there_is_for_later(store, mailbox, mail_server, uploads):

@@ -68,6 +68,37 @@ def test_a_killed_worker_loses_nothing_and_repeats_what_was_under_way(folder, ma
     assert max(count.values()) == 2
 
 
+@pytest.mark.slow
+def test_who_is_put_off_by_a_mail_that_runs_alone_is_sent_to_from_the_same_store(folder, mailbox, mail_server):
+    """A child of the second worker sends it, and its rest is stored where the mail itself was, not in a default."""
+    begun, hold, take = threading.Event(), threading.Event(), mailbox.handle_DATA
+
+    async def handle_data(server, session, envelope):
+        if not begun.is_set():
+            begun.set()
+            await asyncio.to_thread(hold.wait, 60)
+            return "451 too late"
+        return await take(server, session, envelope)
+
+    mailbox.handle_DATA = handle_data
+    url = f"smtp://127.0.0.1:{mail_server.server.sockets[0].getsockname()[1]}?from=shop@example.org"
+    (folder / "shop.py").write_text(f"import weft\n\nweft.notify.use(smtp={url!r})\n")
+    weft.jobs.use(f"sqlite:{folder / 'jobs.db'}")
+    handle = weft.notify.email(["a@example.org", "b@example.org"], subject="s", text="t")
+    with worker(folder) as first:
+        assert begun.wait(20)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    hold.set()
+    mailbox.answers["b@example.org"] = ["450 later"]
+    with worker(folder):
+        assert handle.result(timeout=30) == {}
+    assert handle.record().crashes == 1  # so it ran alone
+    (rest,) = (record for record in stores.store().records() if record.uid != handle.uid)
+    assert '"only":["b@example.org"]' in rest.arguments
+    assert not (folder / "weft-jobs.db").exists()
+
+
 def test_a_worker_finds_the_jobs_of_notifications_by_itself():
     """One whose application has not yet notified anybody runs those that are stored; it does not charge them for it."""
     code = (

@@ -10,7 +10,7 @@ import standardwebhooks
 
 import weft
 from weft.jobs.lifecycle import State
-from weft.notify import breakers, deliveries
+from weft.notify import breakers, bulkheads, deliveries
 from weft.notify.deliveries import SCHEDULE
 from weft.notify.signing import signed
 from weft.testing import faults
@@ -214,6 +214,15 @@ def test_apprise_delivers(store, receiver):
     assert (found["title"], found["message"]) == ("Disk full", "on web-1")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as above
+def test_a_title_is_message_enough(store, receiver):
+    """Apprise itself takes none without a body."""
+    weft.notify.use(channels={"ops": receiver.url.replace("http:", "json:")})
+    weft.notify.send("ops", "Disk full")
+    store.drain()
+    assert json.loads(receiver.seen[0][2])["message"] == "Disk full"
+
+
 @pytest.mark.parametrize(
     ("channels", "told"), [({}, "no channel 'ops' is known"), ({"ops": "nosuch://x"}, "knows no such")]
 )
@@ -278,3 +287,74 @@ def test_one_at_a_time_finds_out_whether_it_answers_again(monkeypatch):
         pass
     with breakers.attempt("a"), breakers.attempt("a"):
         pass
+
+
+@pytest.fixture
+def worker(store):
+    made = weft.jobs.Worker({"webhook": 6, "notify": 6}).start()
+    yield made
+    made.stop(grace=0)
+
+
+def attempts(handles):
+    return sum(handle.record().attempt for handle in handles)
+
+
+def test_a_receiver_that_hangs_has_some_slots_and_not_all(worker, hanging, receiver):
+    """Ten deliveries for it, and six slots: four hang, another receiver's is taken; nothing is charged to the rest."""
+    waiting = [weft.notify.webhook(hanging.url, "x", {"number": number}) for number in range(10)]
+    good = weft.notify.webhook(receiver.url, "x", {})
+    assert good.result(timeout=10) == 200
+    assert len(hanging.seen) <= 4
+    assert attempts(waiting) <= 4
+    hanging.gate.set()
+    assert [handle.result(timeout=20) for handle in waiting] == [200] * 10
+    assert attempts(waiting) == 10
+
+
+def test_how_many_one_receiver_has_can_be_said(store):
+    """`per_receiver`; a host is the same however its address is written, and is free again when one has ended."""
+    weft.notify.use(per_receiver=1)
+    with bulkheads.place("partner.example:443", 1):
+        late = weft.notify.webhook("https://Partner.example/other", "x", {})
+        store.drain()
+        assert (late.status(), late.record().attempt) == (State.RETRYABLE, 0)
+        with bulkheads.place("other.example:443", 1):
+            pass
+    with bulkheads.place("partner.example:443", 1):
+        pass
+    assert not bulkheads._under_way
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what Apprise imports is deprecated
+def test_a_channel_that_hangs_has_some_slots_and_not_all(store, receiver):
+    """The same for what goes through Apprise: it is put off, and then it is sent."""
+    weft.notify.use(channels={"ops": receiver.url.replace("http:", "json:")}, per_receiver=1)
+    with bulkheads.place("channel ops", 1):
+        late = weft.notify.send("ops", "Disk full", "on web-1")
+        store.drain()
+        assert (late.status(), late.record().attempt) == (State.RETRYABLE, 0)
+    store.advance(2)
+    store.drain()
+    assert late.status() is State.COMPLETED
+
+
+def test_what_is_put_off_does_not_tell_the_circuit_breaker_that_there_was_an_answer(store, monkeypatch):
+    """One that waits for its turn knows nothing of its receiver."""
+    clock = VirtualClock()
+    monkeypatch.setattr(breakers, "now", clock.now)
+    with breakers.attempt("partner.example:443") as this:
+        this.unanswered = True
+    clock.advance(breakers._PAUSE)
+    weft.notify.use(per_receiver=1)
+    with bulkheads.place("partner.example:443", 1):
+        weft.notify.webhook("https://partner.example/", "x", {})
+        store.drain()
+    assert "partner.example:443" in breakers._asked_again
+
+
+@pytest.mark.parametrize("number", [0, -1, True, 1.5])
+def test_a_number_that_lets_nothing_through_is_told(number):
+    """Where it is said."""
+    with pytest.raises(weft.InvalidValue, match="write a whole number, 1 or more"):
+        weft.notify.use(per_receiver=number)

@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from weft.clock import wall
 from weft.errors import Overloaded
 from weft.http.api import stream
 from weft.http.errors import GuardRefused, HTTPError, InvalidURL
 from weft.http.guards import guard
+from weft.http.url import target
 from weft.jobs.context import current
 from weft.jobs.declaring import job
 from weft.jobs.errors import Discard
 from weft.notify.breakers import Silent, attempt
+from weft.notify.bulkheads import place
 from weft.notify.messages import Mail, on_the_wire
 from weft.notify.settings import Settings, install, settings
 from weft.notify.signing import signed
@@ -71,6 +72,7 @@ async def deliver_webhook(url: str, event: str, payload: Any, at: str, secret: s
     Raises:
         Discard: the receiver is gone for good, or an address that nothing may be sent to.
         Overloaded: it answered anything but 2xx, or not at all, now or the last time: again later.
+        Snooze: as many as may be are under way to it: in a moment.
     """
     here = current()
     body = json.dumps({"type": event, "timestamp": at, "data": payload}, separators=(",", ":")).encode()
@@ -103,6 +105,7 @@ def deliver_to_channel(channel: str, title: str, body: str) -> None:
 
     Raises:
         RuntimeError: the service did not take it.
+        Snooze: as many as may be are under way to it: in a moment.
     """
     try:
         import apprise  # noqa: PLC0415 - heavy, and an extra
@@ -111,13 +114,18 @@ def deliver_to_channel(channel: str, title: str, body: str) -> None:
     service = apprise.Apprise()
     if not service.add(settings().channel(channel)):
         raise Discard(f"Apprise knows no such address as that of channel {channel!r}")
-    if not service.notify(title=title, body=body):
+    with place(f"channel {channel}", settings().per_receiver):
+        # Apprise takes no message without a body.
+        taken = service.notify(title=title, body=body) if body else service.notify(body=title)
+    if not taken:
         raise RuntimeError(f"channel {channel!r} did not take the message; the log of Apprise says why")
 
 
 async def _posted(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
     """Status and Retry-After of the answer."""
-    with attempt(urlsplit(url).netloc) as this:
+    receiver = target(url).authority
+    # In this order: the circuit breaker takes what leaves its block for an answer, unless it is told otherwise.
+    with place(receiver, settings().per_receiver), attempt(receiver) as this:
         try:
             async with stream(
                 "POST", url, data=body, headers=headers, guard=guard(allow=settings().allow), follow_redirects=False,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parseaddr
 from typing import Any
 
 from weft.clock import wall
@@ -33,7 +32,7 @@ def email(
     sender: str | None = None,
     reply_to: str | None = None,
     headers: Mapping[str, str] | None = None,
-    attachments: Sequence[Upload] = (),
+    attachments: Upload | Sequence[Upload] = (),
     delay: float = 0.0,
     dedupe: str | None = None,
 ) -> Handle[dict[str, str]]:
@@ -53,14 +52,16 @@ def email(
         sender: None: as the server's setting says.
         reply_to: who is to have the answer.
         headers: further header fields.
-        attachments: files in the storage of uploads, up to 15 MB together. They are read when the mail is sent: keep
-            them until the job has ended, and tell the worker's process where they are (`weft.uploads.use`).
+        attachments: one or several files in the storage of uploads, up to 15 MB together. They are read when the mail
+            is sent: keep them until the job has ended, and tell the worker's process where they are
+            (`weft.uploads.use`).
         delay: seconds before which it is not sent.
         dedupe: a second mail with this key to the same recipients is not sent, as long as the first is known.
 
     Raises:
         InvalidValue: an address is none, there is no text, a line break in a header field, a template's value missing,
             attachments too large for mail.
+        InvalidCall: an attachment is no upload.
         StoreError: it could not be stored.
     """
     texts = {"subject": subject, "text": text, "html": html}
@@ -68,10 +69,10 @@ def email(
         texts = {**texts, **rendered(settings().templates, template, values or {})}
     mail = Mail(
         addresses(to), texts["subject"] or "", texts["text"] or "", texts["html"], sender, reply_to,
-        dict(headers or {}), cc=addresses(cc), bcc=addresses(bcc), attachments=tuple(attachments),
+        dict(headers or {}), cc=addresses(cc), bcc=addresses(bcc),
+        attachments=(attachments,) if isinstance(attachments, Upload) else tuple(attachments),
     )  # fmt: skip
-    whom = sorted(parseaddr(each)[1] for each in mail.recipients)
-    return _adjusted(deliver_email, "email", delay, dedupe, *whom).enqueue(mail)
+    return _adjusted(deliver_email, "email", delay, dedupe, *sorted(mail.recipients)).enqueue(mail)
 
 
 def webhook(

@@ -1,6 +1,7 @@
 """Mail, as data that a job can carry, and as what goes over the wire. Pure."""
 
 import mimetypes
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.errors import MessageError
@@ -9,7 +10,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, getaddresses, parseaddr
 
-from weft.errors import InvalidValue
+from weft.errors import InvalidCall, InvalidValue
 from weft.uploads.records import Upload
 
 __all__ = ["Mail", "addresses", "on_the_wire"]
@@ -18,6 +19,7 @@ _OURS = {
     "from", "to", "cc", "bcc", "subject", "message-id", "date", "content-type", "content-transfer-encoding",
     "mime-version",
 }  # fmt: skip
+_FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322, 2.2: no colon, no space
 _MOST_ATTACHED = 15_000_000  # bytes, which are 20 MB on the wire: large mailboxes take 20 to 25
 
 
@@ -36,8 +38,9 @@ class Mail:
         only: whom it is sent to, of all who are named above; none: all of them.
 
     Raises:
-        InvalidValue: an address is none, there is no text, a header field would end before it ends, or the attachments
-            are too large for mail.
+        InvalidValue: an address is none, there is no text, a header field is none or would end before it ends, or
+            the attachments are too large for mail.
+        InvalidCall: an attachment is no upload.
     """
 
     to: tuple[str, ...]
@@ -55,8 +58,9 @@ class Mail:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Whom it is sent to."""
-        return self.only or (*self.to, *self.cc, *self.bcc)
+        """Whom it is sent to: addresses without names, each once."""
+        named = self.only or (*self.to, *self.cc, *self.bcc)
+        return tuple(dict.fromkeys(parseaddr(each)[1] for each in named))
 
     def __post_init__(self) -> None:
         if not self.recipients:
@@ -66,17 +70,12 @@ class Mail:
         for address in (*self.to, *self.cc, *self.bcc, self.sender, self.reply_to):
             if address is not None:
                 _checked(address)
-        for name, value in {"subject": self.subject, **self.headers}.items():
-            if _breaks(name) or _breaks(value):
-                raise InvalidValue(f"header field {name!r} has a line break, and could smuggle others in: take it out")
-        taken = sorted(name for name in self.headers if name.lower() in _OURS)
+        _check_fields({"subject": self.subject, **self.headers})
+        ours = _OURS if self.reply_to is None else {*_OURS, "reply-to"}
+        taken = sorted(name for name in self.headers if name.lower() in ours)
         if taken:
             raise InvalidValue(f"header field {taken[0]!r} is made of what the mail says elsewhere: leave it out")
-        attached = sum(each.size for each in self.attachments)
-        if attached > _MOST_ATTACHED:
-            raise InvalidValue(
-                f"the attachments have {attached / 1e6:.3g} MB, and mail takes {_MOST_ATTACHED / 1e6:.3g}: send a link"
-            )
+        _check_attachments(self.attachments)
 
 
 def on_the_wire(
@@ -123,6 +122,29 @@ def _checked(address: str) -> None:
     # Of several in one text only the first would get it.
     if "@" not in found or _breaks(address) or len(getaddresses([address])) != 1:
         raise InvalidValue(f"{address!r} is no mail address: write 'ada@example.org' or 'Ada <ada@example.org>'")
+
+
+def _check_fields(fields: Mapping[str, str]) -> None:
+    for name, value in fields.items():
+        if _breaks(name) or _breaks(value):
+            raise InvalidValue(f"header field {name!r} has a line break, and could smuggle others in: take it out")
+        if not _FIELD_NAME.fullmatch(name):
+            raise InvalidValue(f"{name!r} names no header field, and could smuggle others in: write 'X-Order'")
+
+
+def _check_attachments(attachments: Sequence[Upload]) -> None:
+    for each in attachments:
+        if not isinstance(each, Upload):
+            raise InvalidCall(
+                f"{each!r} cannot be attached: store it with weft.uploads, and write attachments=[upload]"
+            )
+        if _breaks(each.filename):
+            raise InvalidValue(f"filename {each.filename!r} has a line break, and could smuggle header fields in")
+    attached = sum(each.size for each in attachments)
+    if attached > _MOST_ATTACHED:
+        raise InvalidValue(
+            f"the attachments have {attached / 1e6:.3g} MB, and mail takes {_MOST_ATTACHED / 1e6:.3g}: send a link"
+        )
 
 
 def _breaks(words: str) -> bool:

@@ -1,7 +1,7 @@
 """What deliveries need and no job may carry: servers, secrets, addresses of channels. Known to the process alone."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,6 +14,7 @@ __all__ = ["DEFAULT", "Server", "Settings", "install", "settings", "use"]
 DEFAULT = "default"
 """The name of the webhook secret that is taken where none is named."""
 
+_CHANNEL = "WEFT_NOTIFY_CHANNEL_"
 _HERE = {"localhost", "127.0.0.1", "::1"}
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
@@ -72,6 +73,7 @@ class Settings:
     channels: Mapping[str, str] = field(default_factory=dict, repr=False)
     templates: str | os.PathLike[str] | Mapping[str, str] | None = None
     allow: tuple[str, ...] = ()
+    per_receiver: int = 4
 
     def server(self) -> Server:
         """The mail server.
@@ -114,11 +116,31 @@ class Settings:
 
 
 def _of_environment() -> Settings:
-    smtp, secret = os.environ.get("WEFT_SMTP"), os.environ.get("WEFT_WEBHOOK_SECRET")
-    return Settings(
-        smtp=None if smtp is None else Server.of(smtp),
-        secrets={} if secret is None else {DEFAULT: _secrets(secret)},
-    )
+    given = {
+        "smtp": _read("WEFT_SMTP", Server.of),
+        "secrets": _read("WEFT_WEBHOOK_SECRET", lambda words: {DEFAULT: _secrets(words.split())}),
+        "templates": os.environ.get("WEFT_NOTIFY_TEMPLATES"),
+        "allow": _read(
+            "WEFT_NOTIFY_ALLOW", lambda words: tuple(each.strip() for each in words.split(",") if each.strip())
+        ),
+        "per_receiver": _read("WEFT_NOTIFY_PER_RECEIVER", lambda words: _at_least_one(_number(words))),
+    }
+    channels = {
+        name.removeprefix(_CHANNEL).lower(): url for name, url in os.environ.items() if name.startswith(_CHANNEL)
+    }
+    return Settings(channels=channels, **_without_none(given))
+
+
+def _read(variable: str, reader: Callable[[str], Any]) -> Any:
+    words = os.environ.get(variable)
+    try:
+        return None if words is None else reader(words)
+    except InvalidValue as error:
+        raise InvalidValue(f"{variable} in the environment: {error}") from error
+
+
+def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
 
 
 _settings: Settings | None = None
@@ -145,20 +167,26 @@ def use(
     channels: Mapping[str, str] | None = None,
     templates: str | os.PathLike[str] | Mapping[str, str] | None = None,
     allow: Sequence[str] | None = None,
+    per_receiver: int | None = None,
 ) -> None:
     """Say how notifications leave this process. What is not given stays as it is; call it where workers start, too.
 
+    What nobody has said is taken from the environment, when the first notification needs it.
+
     Args:
         smtp: the mail server: `smtp+starttls://user:password@host:587?from=shop@example.org`; `smtps://` for TLS from
-            the start, `smtp://` for none. Without it, the environment variable WEFT_SMTP tells.
+            the start, `smtp://` for none. Else WEFT_SMTP.
         secrets: name -> webhook secret, as in `whsec_MfKQ9r8G...`, or several while they change, the newest first.
-            Without it, WEFT_WEBHOOK_SECRET is the one called "default".
-        channels: name -> Apprise's URL of a service.
-        templates: the folder of templates, or name -> template.
-        allow: networks and hosts that webhooks may go to although they are private: ["10.1.0.0/16"].
+            Else WEFT_WEBHOOK_SECRET is the one called "default", or several of them with spaces between.
+        channels: name -> Apprise's URL of a service. Else each WEFT_NOTIFY_CHANNEL_OPS is one, called "ops".
+        templates: the folder of templates, or name -> template. Else the folder WEFT_NOTIFY_TEMPLATES.
+        allow: networks and hosts that webhooks may go to although they are private: ["10.1.0.0/16"]. Else
+            WEFT_NOTIFY_ALLOW, with commas between.
+        per_receiver: deliveries that are under way at once from this process to one host of webhooks, or to one
+            channel. What is more waits in the store, and is charged no attempt. Else WEFT_NOTIFY_PER_RECEIVER, or 4.
 
     Raises:
-        InvalidValue: a URL or a secret is none.
+        InvalidValue: a URL or a secret is none, here or in the environment, or nothing could ever be delivered.
     """
     global _settings
     given: dict[str, Any] = {
@@ -167,12 +195,27 @@ def use(
         "channels": None if channels is None else dict(channels),
         "templates": templates,
         "allow": None if allow is None else tuple(allow),
+        "per_receiver": None if per_receiver is None else _at_least_one(per_receiver),
     }
-    _settings = replace(settings(), **{name: value for name, value in given.items() if value is not None})
+    _settings = replace(settings(), **_without_none(given))
 
 
 def _secrets(given: str | Sequence[str]) -> tuple[str, ...]:
     found = (given,) if isinstance(given, str) else tuple(given)
-    for secret in found:
+    for secret in found or ("",):  # with none at all, a webhook would be signed by nobody
         key_of(secret)
     return found
+
+
+def _at_least_one(given: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise InvalidValue(f"per_receiver={given!r} lets nothing be delivered: write a whole number, 1 or more")
+    return given
+
+
+def _number(words: str) -> int:
+    return int(words) if words.isdecimal() else 0
+
+
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, words.split(","))))

@@ -10,7 +10,6 @@ import ssl
 import threading
 from collections.abc import Sequence
 from email.message import EmailMessage
-from email.utils import parseaddr
 from typing import NamedTuple
 
 from weft.clock import now
@@ -52,18 +51,17 @@ _owner = os.getpid()
 
 
 def deliver(server: Server, message: EmailMessage, to: Sequence[str]) -> Delivered:
-    """Send it. Blocks.
+    """Send it to these addresses, which have no names and come once each. Blocks.
 
     Raises:
         smtplib.SMTPException: the server would not take it.
         OSError: there is no such server, it says nothing, or it takes more than four minutes.
     """
-    recipients = [parseaddr(address)[1] for address in to]
     used: list[smtplib.SMTP] = []  # the last of them is in use
     with cut_off(lambda: _hang_up(used[-1]), _LONGEST) as cut:
         try:
             connection = _ready(server, used, cut)
-            answers = _sent(connection, message, recipients)
+            answers = _sent(connection, message, to)
         except BaseException as error:
             for each in used:
                 each.close()
@@ -80,6 +78,8 @@ def _sent(connection: smtplib.SMTP, message: EmailMessage, recipients: Sequence[
     try:
         return connection.send_message(message, to_addrs=recipients)
     except smtplib.SMTPRecipientsRefused as error:
+        if len(error.recipients) < len(recipients):
+            raise  # it has ended the conversation among them: those whom it had accepted have got nothing either
         return error.recipients
 
 

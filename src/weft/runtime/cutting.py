@@ -9,6 +9,8 @@ from weft.runtime.process import runtime
 
 __all__ = ["Cut", "cut_off"]
 
+_AGAIN = 1.0  # seconds
+
 
 class Cut:
     """Whether it came to that.
@@ -27,7 +29,8 @@ def cut_off(stop: Callable[[], object], seconds: float) -> Iterator[Cut]:
 
     Args:
         stop: makes the call in the block end, as by shutting down its socket. Called on the runtime's loop, so it must
-            not wait; that it raises an OSError is of no concern. Never called after the block.
+            not wait; that it raises an OSError is of no concern. Called again every second while the block goes on: it
+            may have found nothing to stop, as in the middle of a TLS handshake. Never called after the block.
         seconds: from now.
     """
     home = runtime().home()
@@ -36,13 +39,14 @@ def cut_off(stop: Callable[[], object], seconds: float) -> Iterator[Cut]:
     cut = Cut()
     over = False
 
-    def begin() -> None:
-        timers.append(home.loop.call_later(seconds, end))
+    def begin(wait: float = seconds) -> None:
+        timers[:] = [home.loop.call_later(wait, end)]
 
     def end() -> None:
         with lock, suppress(OSError):
             if not over:
                 cut.made = True
+                begin(_AGAIN)
                 stop()
 
     def forget() -> None:
