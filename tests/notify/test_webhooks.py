@@ -302,6 +302,7 @@ def attempts(handles):
 
 def test_a_receiver_that_hangs_has_some_slots_and_not_all(worker, hanging, receiver):
     """Ten deliveries for it, and six slots: four hang, another receiver's is taken; nothing is charged to the rest."""
+    weft.notify.use(per_receiver=4)
     waiting = [weft.notify.webhook(hanging.url, "x", {"number": number}) for number in range(10)]
     good = weft.notify.webhook(receiver.url, "x", {})
     assert good.result(timeout=10) == 200

@@ -25,18 +25,18 @@ _under_way: Counter[str] = Counter()  # receiver -> deliveries; those with none 
 
 
 @contextmanager
-def place(receiver: str, most: int) -> Iterator[None]:
+def place(receiver: str, most: int | None) -> Iterator[None]:
     """Deliver to this receiver within the block. Any thread; never waits.
 
     Args:
         receiver: whom.
-        most: deliveries to it at once.
+        most: deliveries to it at once; None: any number.
 
     Raises:
         Snooze: so many are under way.
     """
     with _lock:
-        if _under_way[receiver] >= most:
+        if most is not None and _under_way[receiver] >= most:
             raise Snooze(_MOMENT * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
         _under_way[receiver] += 1
     try:

@@ -73,7 +73,7 @@ class Settings:
     channels: Mapping[str, str] = field(default_factory=dict, repr=False)
     templates: str | os.PathLike[str] | Mapping[str, str] | None = None
     allow: tuple[str, ...] = ()
-    per_receiver: int = 4
+    per_receiver: int | None = None
 
     def server(self) -> Server:
         """The mail server.
@@ -183,7 +183,8 @@ def use(
         allow: networks and hosts that webhooks may go to although they are private: ["10.1.0.0/16"]. Else
             WEFT_NOTIFY_ALLOW, with commas between.
         per_receiver: deliveries that are under way at once from this process to one host of webhooks, or to one
-            channel. What is more waits in the store, and is charged no attempt. Else WEFT_NOTIFY_PER_RECEIVER, or 4.
+            channel. What is more waits in the store, and is charged no attempt. Else WEFT_NOTIFY_PER_RECEIVER, or no
+            bound but the slots of the queue: to put a delivery off costs more than to make one that is taken at once.
 
     Raises:
         InvalidValue: a URL or a secret is none, here or in the environment, or nothing could ever be delivered.
@@ -215,7 +216,3 @@ def _at_least_one(given: int) -> int:
 
 def _number(words: str) -> int:
     return int(words) if words.isdecimal() else 0
-
-
-def _listed(words: str) -> tuple[str, ...]:
-    return tuple(filter(None, map(str.strip, words.split(","))))
