@@ -300,22 +300,6 @@ def test_a_job_that_kills_its_worker_is_given_up(engine, place, tmp_path):
     assert path.read_text().count("poison") == 3
 
 
-def test_what_no_database_takes_is_written_out(engine, worker):
-    """NUL in an error, in a note, or in a result: PostgreSQL's texts have none, and the worker must go on."""
-    handle = chores.fail.enqueue("a\0b")
-    with pytest.raises(jobs.JobFailed):
-        handle.result(SOON)
-    assert handle.record().error.endswith("LookupError: a\\x00b")
-    told = chores.tell.enqueue(0.5, "c\0d")
-    assert chores.begun.wait(SOON)
-    until(lambda: told.progress() == (0.5, "c\\x00d"))
-    chores.go_on.set()
-    assert told.result(SOON) is True
-    assert chores.note.enqueue("e\0f").result(SOON) == "e\0f"
-    with pytest.raises(weft.InvalidValue, match="no NUL character"):
-        chores.note.using(idempotency_key="a\0b")
-
-
 # -- servers that cannot be had for a while
 
 

@@ -41,7 +41,8 @@ class Options:
     after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _names(self.queue, self.idempotency_key)
+        if not isinstance(self.queue, str) or not self.queue or "=" in self.queue or "," in self.queue:
+            raise InvalidValue(f"queue={self.queue!r}: a queue has a name without '=' and ',', as in queue=\"mail\"")
         for name in ("retries", "priority"):
             if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), int):
                 raise InvalidCall(f"{name}={getattr(self, name)!r} is no whole number: write {name}=3")
@@ -64,13 +65,6 @@ class Options:
     def schedule(self) -> Cron | None:
         """When it comes by itself."""
         return None if self.cron is None else Cron(self.cron, self.tz)
-
-
-def _names(queue: object, key: str | None) -> None:
-    if not isinstance(queue, str) or not queue or {"=", ",", "\0"} & set(queue):
-        raise InvalidValue(f"queue={queue!r}: a queue has a name without '=' and ',', as in queue=\"mail\"")
-    if key is not None and "\0" in key:
-        raise InvalidValue(f"idempotency_key={key!r}: PostgreSQL stores no NUL character: take it out")
 
 
 def _seconds(name: str, value: object) -> float:

@@ -117,10 +117,6 @@ class _Writer:
         except Failure:
             self.connection.close()  # the next transaction makes another
 
-    @property
-    def lost(self) -> bool:
-        return self.connection.raw.closed
-
     def close(self) -> None:
         self.connection.close()
 

@@ -4,14 +4,12 @@ The lock ends with the session, and the session with the process: the server see
 merely slow keeps both. So nobody has to renew anything, and nobody is taken for dead because he is late.
 """
 
-import math
 import os
 import secrets
 import selectors
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from weft.clock import now
 from weft.jobs.errors import StoreError
@@ -26,12 +24,11 @@ CLASS = 2003131508
 
 _ENROLL = "INSERT INTO owner (name) VALUES (%s) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id"
 _OWNERS = f"""
-SELECT name, xmin::text, EXISTS (
+SELECT name, id, EXISTS (
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {CLASS} AND objid = owner.id::oid
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ) FROM owner
 """  # noqa: S608 - a number of ours
-_BURY = "DELETE FROM owner WHERE name = %s AND xmin::text = %s"
 _UPTIME = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"
 
 _MISSING = 0.9  # seconds for which an owner has to be without its lock
@@ -48,18 +45,11 @@ class PostgreSQLDesk:
     def __init__(self, url: str, place: str) -> None:
         self._url = url
         self._place = place
-        # Owners without a lock, and since when, on `weft.clock`; each with the version of its row, which is another
-        # whenever it has come back: two short gaps are not one that lasts.
-        self._missing: dict[tuple[str, str | None], float] = {}
+        self._missing: dict[str, float] = {}  # owners without a lock, and since when, on `weft.clock`
         self.owner = _Owner()
         self.bell = _Bell()
         self._session: Raw | None = None
         self._enroll()
-
-    @property
-    def adrift(self) -> bool:
-        """Whether its session was lost: until it has another, others see no lock of its."""
-        return self._session is None or self._session.closed
 
     def fallen(self, owners: Sequence[str]) -> list[Fallen]:
         """Those whose lock is free, for a while and not because the server has just started; and those unheard of.
@@ -67,26 +57,19 @@ class PostgreSQLDesk:
         Raises:
             StoreError: the server cannot be reached.
         """
-        try:
-            session, owners_found, uptime = self._look()
-        except Failure:  # its session was lost, perhaps just now: until there is another, others see no lock
-            try:
-                session, owners_found, uptime = self._look()
-            except Failure as error:
-                raise StoreError(f"the job store {self._place} could not be read: {error}") from error
-        unheard_of = set(owners) - {name for name, _, _ in owners_found}
-        missing = [(name, version) for name, version, locked in owners_found if not locked]
-        missing += [(name, None) for name in unheard_of]
-        self._missing = {each: self._missing.get(each, now()) for each in missing}
-        if uptime < _RESTARTED:
-            return []
-        return [_Gone(session, *each) for each, since in self._missing.items() if now() - since > _MISSING]
-
-    def _look(self) -> tuple[Raw, list[tuple[Any, ...]], float]:
         session = self._enroll()
-        owners = session.execute(_OWNERS).fetchall()
-        row = session.execute(_UPTIME).fetchone()
-        return session, owners, math.inf if row is None else float(row[0])
+        try:
+            numbers = {name: None if locked else number for name, number, locked in session.execute(_OWNERS).fetchall()}
+            uptime = session.execute(_UPTIME).fetchone()
+        except Failure as error:
+            raise StoreError(f"the job store {self._place} could not be read: {error}") from error
+        missing = {name for name, number in numbers.items() if number is not None} | (set(owners) - numbers.keys())
+        self._missing = {name: self._missing.get(name, now()) for name in missing}
+        if uptime is None or uptime[0] < _RESTARTED:
+            return []
+        return [
+            _Gone(session, name, numbers.get(name)) for name, since in self._missing.items() if now() - since > _MISSING
+        ]
 
     def abandon(self) -> None:
         """Leave without having settled all."""
@@ -139,16 +122,16 @@ class _Gone:
 
     begun = None
 
-    def __init__(self, session: Raw, name: str, version: str | None) -> None:
+    def __init__(self, session: Raw, name: str, number: int | None) -> None:
         self._session = session
         self.name = name
-        self._version = version
+        self._number = number
 
     def bury(self) -> None:
-        """Strike it out, unless it has come back."""
-        if self._version is not None:
+        """Strike it out."""
+        if self._number is not None:
             with suppress(Failure):  # another does it
-                self._session.execute(_BURY, (self.name, self._version))
+                self._session.execute("DELETE FROM owner WHERE id = %s", (self._number,))
 
     def leave(self) -> None:
         """It is found again."""

@@ -68,10 +68,6 @@ class Writer(Protocol):
     def rollback(self) -> None:
         """End it, if one has begun: nothing was done. Raises nothing."""
 
-    @property
-    def lost(self) -> bool:
-        """Whether its connection has broken: what was under way may have been written or not. `begin` makes another."""
-
     def close(self) -> None:
         """Let go of it."""
 
@@ -138,10 +134,6 @@ class Desk(Protocol):
     @property
     def bell(self) -> Bell:
         """Rung when there is something to do."""
-
-    @property
-    def adrift(self) -> bool:
-        """Whether others may soon take its owner for dead, unless `fallen` is called at once."""
 
     def fallen(self, owners: Sequence[str]) -> list[Fallen]:
         """Those that have died: of all workers there were, and of these owners of running jobs."""

@@ -151,8 +151,6 @@ class Ledger:
     def _write(self, batch: list[Change[Any]]) -> None:
         try:
             error = self._attempt(batch)
-            if error is not None and self._writer.lost:
-                error = self._attempt(batch)  # each change may be made twice: better than not to know
         finally:
             self._writer.leave()
         if error is None or len(batch) == 1:

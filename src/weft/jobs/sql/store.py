@@ -1,10 +1,9 @@
 """All that callers and workers ask of a job store, whatever database it is in."""
 
-import itertools
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 from weakref import WeakSet
 
@@ -218,13 +217,7 @@ class Store:
 
     def turn(self, turn: Turn) -> Report:
         """Take a worker's turn. Blocks until it is written."""
-        tries = itertools.count()
-
-        def take(connection: Connection) -> Report:
-            # The second time nobody knows what became of the first, which may have claimed jobs and been heard by none.
-            return take_turn(connection, replace(turn, unsure=turn.unsure or next(tries) > 0))
-
-        return self._open.ledger.change(take, durable=False).wait()
+        return self._open.ledger.change(lambda connection: take_turn(connection, turn), durable=False).wait()
 
     def last_tick(self, task: str, now: float) -> float:
         """The time that the schedule of this job came to last; now, if it is new here. (For workers.)"""

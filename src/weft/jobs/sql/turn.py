@@ -67,8 +67,8 @@ class Turn:
         settled, progress: what its jobs have come to, and how far they are.
         fallen: owners that it has found dead.
         ticks: times that schedules have come to, and the jobs to store for them.
-        held: the jobs that it holds.
-        unsure: nobody knows whether the turn before was written: what it does not hold and is its own goes to others.
+        held: after a turn of which nobody knows whether it was written, the jobs that it holds: what else is its own
+            goes to other workers.
         bounds: queue -> what its limit allows all workers together.
     """
 
@@ -79,8 +79,7 @@ class Turn:
     progress: Sequence[Progress] = ()
     fallen: Sequence[Fallen] = ()
     ticks: Sequence[tuple[float, Entry]] = ()
-    held: frozenset[int] = frozenset()
-    unsure: bool = False
+    held: frozenset[int] | None = None
     bounds: Mapping[str, Bound] = field(default_factory=dict)
 
 
@@ -105,7 +104,7 @@ def take_turn(connection: Connection, turn: Turn) -> Report:
     connection.executemany(_PROGRESS, ((each.fraction, each.note, each.id, each.attempt) for each in turn.progress))
     for fallen in turn.fallen:
         _bury(connection, fallen, turn)
-    if turn.unsure:
+    if turn.held is not None:
         _bury(connection, Fallen(turn.owner, frozenset()), turn, turn.held)
     for due, entry in turn.ticks:
         _tick(connection, due, entry)

@@ -105,16 +105,14 @@ class StoreWorker:
         settled, progress = crew.news()
         fallen: list[FallenOwner] = []
         time_now = wall()
+        held = crew.held() if self._unsure else None
         ticks = self._ticking.due(time_now) if room else []
         try:
-            if desk.adrift or now() - self._swept > _SWEEP:
+            if now() - self._swept > _SWEEP:
                 self._swept = now()
                 fallen = self._store.fallen(desk)
             gone = [Fallen(each.name, each.begun) for each in fallen]
-            turn = Turn(
-                desk.owner.name, time_now, room, settled, progress, gone, ticks, crew.held(), self._unsure,
-                _bounds(room),
-            )  # fmt: skip
+            turn = Turn(desk.owner.name, time_now, room, settled, progress, gone, ticks, held, _bounds(room))
             report = self._store.turn(turn)
         except Exception:
             log.exception("the job store could not be written; trying again")

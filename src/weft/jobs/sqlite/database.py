@@ -120,10 +120,6 @@ class _Writer:
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
-    @property
-    def lost(self) -> bool:
-        return False  # a file is not far away
-
     def close(self) -> None:
         self.connection.close()
         os.close(self._file)

@@ -23,11 +23,6 @@ class SQLiteDesk:
         self.owner = Owner(folder, slots)
         self.bell = SocketBell(folder, self.owner.name)
 
-    @property
-    def adrift(self) -> bool:
-        """A lock on a file is not lost."""
-        return False
-
     def fallen(self, owners: Sequence[str]) -> list[Fallen]:
         """Those whose lock is free, and those whose file did not outlive a power cut, or was removed by somebody."""
         lost = [Lost(name) for name in owners if not owner_file(self._folder, name).exists()]
