@@ -140,6 +140,12 @@ class Unspeakable(Exception):
 
 
 @weft.job(retries=0)
+def fail_with_nul() -> None:
+    jobs.current().progress(0.5, "half\0way")
+    raise LookupError("a\0b")
+
+
+@weft.job(retries=0)
 def fail_without_words() -> None:
     raise Unspeakable
 
