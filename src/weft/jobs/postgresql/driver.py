@@ -20,6 +20,8 @@ Raw = psycopg.Connection[tuple[Any, ...]]
 
 _SETTINGS = (
     "-c search_path=weft -c timezone=UTC "
+    # Whoever has waited for the lock has to see what was committed meanwhile, whatever the database has by default.
+    "-c default_transaction_isolation=read\\ committed "
     # A process that was stopped in the middle of a transaction holds up all others no longer than that.
     "-c idle_in_transaction_session_timeout=15s "
     # A machine that is gone is known to be, and its locks are free, in about that time.
