@@ -1,11 +1,17 @@
 """PostgreSQL as others have set it up, and as it is on a bad day."""
 
+import secrets
+import socket
 import threading
+from contextlib import closing, suppress
+from urllib.parse import urlsplit
 
 import chores
+import databases
 import psycopg
 import pytest
 
+from weft import jobs
 from weft.jobs import stores
 
 PLACES = ["postgresql"]
@@ -46,3 +52,69 @@ def test_equal_jobs_are_one_whatever_isolation_the_database_has(place, server, l
     for each in places:
         each.close()
     assert (stored, failures) == (100, [])
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_hold_all_text_is_refused(server, encoding):
+    """The words of an error may have any character: where they could not be stored, a worker would stand still."""
+    name = f"weft_test_{secrets.token_hex(6)}"
+    server.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    try:
+        with pytest.raises(jobs.StoreError, match=f"has the encoding {encoding}, and jobs need one with UTF8"):
+            stores.open_store(f"{databases.POSTGRESQL}/{name}")
+    finally:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_text_is_unicode_whatever_the_environment_says(place, monkeypatch):
+    """Libpq's variable PGCLIENTENCODING, set for other programs, does no harm."""
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with closing(stores.open_store(place)) as store:
+        store.enqueue([chores.note.using(queue="größe→").entry(b'{"word":"a"}')]).wait()
+        assert store.counts().keys() == {"größe→"}
+
+
+@pytest.fixture
+def pooler():
+    """A pool between us and the server, which drops the settings of a session (ignore_startup_parameters)."""
+    inside = urlsplit(databases.POSTGRESQL)
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def serve():
+            with suppress(OSError):
+                while True:
+                    caller, _ = door.accept()
+                    threading.Thread(target=relay, args=(caller,), daemon=True).start()
+
+        def relay(caller):
+            server = socket.create_connection((inside.hostname, inside.port))
+            head = caller.recv(65536)
+            while head[4:8] != (196608).to_bytes(4, "big"):  # SSL or GSS is asked for, and refused
+                caller.sendall(b"N")
+                head = caller.recv(65536)
+            words = head[8:-2].split(b"\0")
+            kept = [word for pair in batched(words, 2) if pair[0] != b"options" for word in pair]
+            body = (196608).to_bytes(4, "big") + b"\0".join(kept) + b"\0\0"
+            server.sendall((len(body) + 4).to_bytes(4, "big") + body)
+            threading.Thread(target=pump, args=(server, caller), daemon=True).start()
+            pump(caller, server)
+
+        def pump(source, target):
+            with suppress(OSError), source, target:
+                while data := source.recv(65536):
+                    target.sendall(data)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield door.getsockname()[1]
+        door.shutdown(socket.SHUT_RDWR)
+
+
+def batched(items, size):
+    return [tuple(items[at : at + size]) for at in range(0, len(items), size)]
+
+
+def test_a_pool_that_drops_our_settings_is_refused(place, pooler, server):
+    """Our tables would lie beside the application's own, and their names mean those."""
+    with pytest.raises(jobs.StoreError, match="a pool in between .*straight to the server"):
+        stores.open_store(f"postgresql://postgres@127.0.0.1:{pooler}/{place.rpartition('/')[2]}")
+    assert server.execute("SELECT to_regclass('public.job')").fetchone() == (None,)

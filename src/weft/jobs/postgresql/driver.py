@@ -34,14 +34,36 @@ def connect(url: str, name: str) -> Raw:
     """A connection whose transactions are begun and ended by hand.
 
     Raises:
-        StoreError: there is no such server, or it refuses us.
+        StoreError: there is no such server, or it refuses us; or it is none for jobs.
     """
     try:
-        return psycopg.connect(
-            url, autocommit=True, connect_timeout=_CONNECTING, options=_SETTINGS, application_name="weft"
+        raw = psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=_CONNECTING,
+            options=_SETTINGS,
+            application_name="weft",
+            client_encoding="utf8",
         )
     except psycopg.Error as error:
         raise StoreError(f"the job store {name} cannot be reached: {error}") from error
+    try:
+        _refuse(raw, name)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+def _refuse(raw: Raw, name: str) -> None:
+    encoding = raw.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StoreError(f"the database {name} has the encoding {encoding}, and jobs need one with UTF8: make another")
+    if raw.execute("SHOW search_path").fetchone() != ("weft",):
+        raise StoreError(
+            f"the job store {name} does not heed our settings: a pool in between (PgBouncer) drops them. Connect "
+            "straight to the server"
+        )
 
 
 class Session:
