@@ -54,6 +54,27 @@ def test_equal_jobs_are_one_whatever_isolation_the_database_has(place, server, l
     assert (stored, failures) == (100, [])
 
 
+def test_a_schema_that_was_made_for_us_is_enough(place, server):
+    """Where an administrator has made the schema `weft`, its owner needs no right to make others."""
+    role = f"weft_test_{secrets.token_hex(6)}"
+    server.execute(f"CREATE ROLE {role} LOGIN; CREATE SCHEMA weft AUTHORIZATION {role}")
+    try:
+        with closing(stores.open_store(place.replace("postgres@", f"{role}@"))) as store:
+            store.enqueue([chores.note.entry(b'{"word":"a"}')]).wait()
+            assert len(store.records()) == 1
+    finally:
+        server.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_of_several_hosts_the_one_that_answers_is_taken(place):
+    """A URL may name the hosts of a cluster; a password in it is not shown."""
+    user, _, host = urlsplit(place).netloc.rpartition("@")
+    name = place.rpartition("/")[2]
+    url = f"postgresql://{user.partition(':')[0]}:secret@127.0.0.1:1,{host}/{name}?target_session_attrs=read-write"
+    with closing(stores.open_store(url)) as store:
+        assert store.name == f"postgresql://{user.partition(':')[0]}@127.0.0.1:1,{host}/{name}"
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 def test_a_database_that_cannot_hold_all_text_is_refused(server, encoding):
     """The words of an error may have any character: where they could not be stored, a worker would stand still."""

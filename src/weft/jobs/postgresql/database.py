@@ -16,7 +16,6 @@ __all__ = ["PostgreSQL"]
 
 _ALONE = f"SELECT pg_advisory_xact_lock({CLASS}, 0)"  # no owner has the number 0
 _SCHEMA = """
-CREATE SCHEMA IF NOT EXISTS weft;
 CREATE TABLE IF NOT EXISTS weft.version (number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS weft.owner (id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT NOT NULL UNIQUE)
 """
@@ -129,6 +128,8 @@ def _prepare(session: Session) -> None:
         return
     with session.raw.transaction():
         session.execute(_ALONE)
+        if session.execute("SELECT to_regnamespace('weft')").fetchone() == (None,):
+            session.execute("CREATE SCHEMA weft")  # with IF NOT EXISTS it needs the right to, even where there is one
         session.execute(_SCHEMA)
         for statement in missing(_version(session)):
             session.execute(_in_dialect(statement))

@@ -111,11 +111,10 @@ class Session:
 
 
 def public(url: str) -> str:
-    """The address without its password."""
-    parts = urlsplit(url)
-    at = (parts.username or "") + "@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"postgresql://{at}{parts.hostname or ''}{port}{parts.path}"
+    """The address without its password: with all its hosts, where there are several, but without its options."""
+    parts = urlsplit(url)  # whose `port` takes no list of hosts
+    user, at, hosts = parts.netloc.rpartition("@")
+    return f"postgresql://{user.partition(':')[0]}{at}{hosts}{parts.path}"
 
 
 @lru_cache(maxsize=256)
