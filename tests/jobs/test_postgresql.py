@@ -1,6 +1,7 @@
 """PostgreSQL as others have set it up, and as it is on a bad day."""
 
 import secrets
+import signal
 import socket
 import threading
 from contextlib import closing, suppress
@@ -13,6 +14,7 @@ import pytest
 
 from weft import jobs
 from weft.jobs import stores
+from weft.jobs.lifecycle import State
 
 PLACES = ["postgresql"]
 
@@ -139,3 +141,26 @@ def test_a_pool_that_drops_our_settings_is_refused(place, pooler, server):
     with pytest.raises(jobs.StoreError, match="a pool in between .*straight to the server"):
         stores.open_store(f"postgresql://postgres@127.0.0.1:{pooler}/{place.rpartition('/')[2]}")
     assert server.execute("SELECT to_regclass('public.job')").fetchone() == (None,)
+
+
+# -- on a bad day
+
+
+def test_a_look_that_a_signal_has_cut_short_spoils_no_later_one(store, server):
+    """An exception of a signal handler (an alarm, a soft time limit) ends a look at the store, and only that one."""
+    handle = chores.note.enqueue("a")
+    assert handle.status() is State.AVAILABLE
+
+    def ring(*_):
+        raise TimeoutError("the alarm")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with server.transaction():
+            server.execute("LOCK TABLE weft.job IN ACCESS EXCLUSIVE MODE")
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(TimeoutError, match="the alarm"):
+                handle.status()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert handle.status() is State.AVAILABLE

@@ -10,6 +10,7 @@ from weft.jobs.errors import StoreError
 
 try:
     import psycopg
+    from psycopg.pq import TransactionStatus
 except ImportError as missing:  # pragma: no cover - the extra is not installed
     raise ImportError("jobs in PostgreSQL need psycopg: run pip install 'weft[postgresql]'") from missing
 
@@ -96,12 +97,17 @@ class Session:
                 cursor.executemany(_translated(sql), rows)
 
     def first(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[tuple[Any, ...]]:
-        """Run what nothing has come before: on a new connection, if the server has ended this one meanwhile."""
+        """Run what nothing has come before: on a new connection, if the server has ended this one meanwhile.
+
+        Or if a statement on it was left by an exception of a signal handler: its answer is still to come.
+        """
         try:
-            return self.execute(sql, parameters)
+            if self.raw.pgconn.transaction_status == TransactionStatus.IDLE:
+                return self.execute(sql, parameters)
         except psycopg.OperationalError:
             if not self.raw.broken and not self.raw.closed:
                 raise
+        self.raw.close()
         self.raw = connect(self._url, self._name)
         return self.execute(sql, parameters)
 
