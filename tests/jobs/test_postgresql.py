@@ -164,3 +164,13 @@ def test_a_look_that_a_signal_has_cut_short_spoils_no_later_one(store, server):
     finally:
         signal.signal(signal.SIGALRM, before)
     assert handle.status() is State.AVAILABLE
+
+
+def test_what_has_rung_is_not_kept(store):
+    """A notification that comes while a worker asks something else is not kept for anybody: there may be millions."""
+    desk = store.desk()
+    for number in range(5):
+        store.enqueue([chores.note.entry(b'{"word":"%d"}' % number)]).wait()
+        store.fallen(desk)
+    assert not desk._session._notifies_backlog
+    desk.close()

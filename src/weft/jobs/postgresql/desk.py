@@ -96,6 +96,7 @@ class PostgreSQLDesk:
         try:
             row = session.execute(_ENROLL, (self.owner.name,)).fetchone()
             session.execute("SELECT pg_advisory_lock(%s, %s)", (CLASS, row[0] if row else 0))
+            session.add_notify_handler(_heard)
             session.execute(f"LISTEN {CHANNEL}")
         except Failure as error:
             session.close()
@@ -135,6 +136,10 @@ class _Gone:
 
     def leave(self) -> None:
         """It is found again."""
+
+
+def _heard(_notify: object) -> None:
+    """To have rung is all that it says; without this, psycopg keeps what comes while a statement runs, for ever."""
 
 
 class _Bell:
