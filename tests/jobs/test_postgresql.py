@@ -1,10 +1,15 @@
 """PostgreSQL as others have set it up, and as it is on a bad day."""
 
+import os
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from contextlib import closing, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import chores
@@ -17,6 +22,7 @@ from weft.jobs import stores
 from weft.jobs.lifecycle import State
 
 PLACES = ["postgresql"]
+HERE = str(Path(__file__).parent)
 
 
 @pytest.fixture
@@ -174,3 +180,38 @@ def test_what_has_rung_is_not_kept(store):
         store.fallen(desk)
     assert not desk._session._notifies_backlog
     desk.close()
+
+
+_LOCKS = """
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def test_a_forked_child_does_not_keep_its_parent_alive(place, server):
+    """The child of a worker that was killed holds none of its locks, and can use the store itself."""
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {HERE!r})
+import chores
+from weft import jobs
+store = jobs.use({place!r})
+chores.note.enqueue("parent")
+desk = store.desk()
+if os.fork() == 0:
+    chores.note.enqueue("child")
+    print("stored", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdin=-1, stdout=-1, text=True) as parent:
+        assert parent.stdout.readline() == "stored\n"
+        assert server.execute(_LOCKS).fetchone() == (1,)
+        parent.kill()
+        os.waitid(os.P_PID, parent.pid, os.WEXITED | os.WNOWAIT)
+        end = time.monotonic() + 10
+        while server.execute(_LOCKS).fetchone() != (0,):
+            assert time.monotonic() < end
+    with closing(stores.open_store(place)) as store:
+        assert {record.arguments for record in store.records()} == {'{"word":"parent"}', '{"word":"child"}'}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from weft.jobs.errors import StoreError
 from weft.jobs.postgresql.desk import CHANNEL, CLASS, PostgreSQLDesk
-from weft.jobs.postgresql.driver import Failure, Session, public
+from weft.jobs.postgresql.driver import Failure, Session, disown, public
 from weft.jobs.sql.database import Connection, Desk
 from weft.jobs.sql.schema import VERSION, missing
 
@@ -120,7 +120,8 @@ class _Writer:
         self.connection.close()
 
     def disown(self) -> None:
-        """A connection belongs to the process that has made it, and psycopg leaves it alone in others."""
+        """The server sees that the parent is dead, and frees what it has locked, when nobody has its socket."""
+        disown(self.connection.raw)
 
 
 def _prepare(session: Session) -> None:

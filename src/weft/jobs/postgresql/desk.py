@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from weft.clock import now
 from weft.jobs.errors import StoreError
-from weft.jobs.postgresql.driver import Failure, Raw, connect
+from weft.jobs.postgresql.driver import Failure, Raw, connect, disown
 from weft.jobs.sql.database import Fallen
 
 __all__ = ["CHANNEL", "CLASS", "PostgreSQLDesk"]
@@ -85,7 +85,9 @@ class PostgreSQLDesk:
         self.abandon()
 
     def disown(self) -> None:
-        """In a forked child: the session stays the parent's, and psycopg leaves it alone here."""
+        """In a forked child: the session is the parent's. The server sees it end when nobody has its socket."""
+        if self._session is not None:
+            disown(self._session)
 
     def _enroll(self) -> Raw:
         # Also after the session was lost. An owner that was buried meanwhile comes back under its name: what it held is

@@ -1,7 +1,9 @@
 """psycopg, as the store asks for it: `?` for a value, and one way to connect."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ try:
 except ImportError as missing:  # pragma: no cover - the extra is not installed
     raise ImportError("jobs in PostgreSQL need psycopg: run pip install 'weft[postgresql]'") from missing
 
-__all__ = ["Failure", "Raw", "Session", "connect", "public"]
+__all__ = ["Failure", "Raw", "Session", "connect", "disown", "public"]
 
 Failure = psycopg.Error
 Raw = psycopg.Connection[tuple[Any, ...]]
@@ -114,6 +116,15 @@ class Session:
     def close(self) -> None:
         """End it."""
         self.raw.close()
+
+
+def disown(raw: Raw) -> None:
+    """In a forked child: leave the connection to the parent, with which the server is to see it end.
+
+    Nothing is sent, as `close` would. psycopg lets go of what another process has made without touching it.
+    """
+    with suppress(Failure, OSError):  # it is closed
+        os.close(raw.fileno())
 
 
 def public(url: str) -> str:
