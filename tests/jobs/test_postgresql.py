@@ -22,6 +22,7 @@ from weft.jobs import stores
 from weft.jobs.lifecycle import State
 
 PLACES = ["postgresql"]
+SOON = 30.0
 HERE = str(Path(__file__).parent)
 
 
@@ -215,3 +216,54 @@ signal.pause()
             assert time.monotonic() < end
     with closing(stores.open_store(place)) as store:
         assert {record.arguments for record in store.records()} == {'{"word":"parent"}', '{"word":"child"}'}
+
+
+def end_session(server, desk):
+    """Have the server end a worker's session, as an administrator or a cut network does."""
+    pid = desk._session.info.backend_pid
+    assert server.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,)).fetchone() == (True,)
+
+
+def test_a_worker_whose_session_was_ended_is_back_at_once(store, server):
+    """Before anybody takes it for dead: it does not wait for its next look."""
+    desk = store.desk()
+    end_session(server, desk)
+    desk.bell.wait(SOON)
+    assert server.execute(_LOCKS).fetchone() == (1,)
+    desk.close()
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Owners are taken for dead at the second look without their lock."""
+    monkeypatch.setattr("weft.jobs.postgresql.desk._MISSING", -1.0)
+
+
+def test_a_worker_that_comes_back_while_it_is_buried_is_not_buried_again(store, server, hasty):
+    """Its jobs of before are others' now; those that it takes from then on are its own."""
+    slow, other = store.desk(), store.desk()
+    end_session(server, slow)
+    (gone,) = other.fallen([slow.owner.name])
+    assert slow.fallen([]) == []  # it is back
+    gone.bury()
+    assert slow.fallen([]) == []
+    assert other.fallen([slow.owner.name]) == []
+    server.execute("DELETE FROM weft.owner")  # and somebody clears the table
+    assert slow.fallen([]) == other.fallen([]) == []
+    assert other.fallen([slow.owner.name]) == slow.fallen([other.owner.name]) == []
+    slow.close()
+    other.close()
+
+
+def test_whoever_has_lost_his_own_session_takes_nobody_for_dead(store, server, hasty, monkeypatch):
+    """Where another server has taken over, all workers are on their way to it, and some are there sooner."""
+    time_now = 1000.0
+    monkeypatch.setattr("weft.jobs.postgresql.desk.now", lambda: time_now)
+    slow, quick = store.desk(), store.desk()
+    end_session(server, slow)
+    end_session(server, quick)
+    assert quick.fallen([slow.owner.name]) == []
+    time_now += 31.0
+    assert [each.name for each in quick.fallen([])] == [slow.owner.name]
+    slow.close()
+    quick.close()
