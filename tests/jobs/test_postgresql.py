@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,10 @@ import pytest
 from weft import jobs
 from weft.jobs import stores
 from weft.jobs.lifecycle import State
+from weft.jobs.postgresql.database import _Writer
+from weft.jobs.sql.entering import enter
+from weft.jobs.sql.ledger import Change
+from weft.jobs.sql.turn import Turn, take_turn
 
 PLACES = ["postgresql"]
 SOON = 30.0
@@ -267,3 +272,42 @@ def test_whoever_has_lost_his_own_session_takes_nobody_for_dead(store, server, h
     assert [each.name for each in quick.fallen([])] == [slow.owner.name]
     slow.close()
     quick.close()
+
+
+@pytest.fixture
+def lost_answer(monkeypatch):
+    """The next commit is made, and the connection ends before its answer has come."""
+    real, answers = _Writer.commit, ["lost"]
+
+    def commit(writer):
+        real(writer)
+        if answers:
+            answers.pop()
+            writer.connection.close()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(_Writer, "commit", commit)
+    yield
+    assert not answers
+
+
+@pytest.mark.parametrize("options", [{}, {"unique": True}, {"idempotency_key": "a"}, {"unique_for": 60.0}])
+def test_a_job_whose_commit_nobody_answers_is_stored_once(store, lost_answer, options):
+    """It is stored again, under the same id; the caller need not know."""
+    handle = chores.note.using(**options).enqueue("a")
+    assert [record.uid for record in store.records()] == [handle.uid]
+
+
+def test_a_turn_whose_commit_nobody_answers_is_not_taken_twice(store, lost_answer):
+    """Its worker is told, and hands back what it was given without knowing; what was stored beside it is stored."""
+    entries = [chores.note.entry(b'{"word":"%d"}' % number) for number in range(3)]
+    stored = Change(lambda it: enter(it, entries), durable=True, alone=False, repeatable=True, then=None)
+    turn = Turn("worker", 0.0, {"default": 1})
+    taken = Change(lambda it: take_turn(it, turn), durable=False, alone=True, repeatable=False, then=None)
+    store._open.ledger._write([stored, taken])
+    assert stored.wait() == [entry.uid for entry in entries]
+    with pytest.raises(jobs.StoreError, match="closed the connection"):
+        taken.wait()
+    assert len(store.records(state=State.RUNNING)) == 1
+    report = store.turn(replace(turn, held=frozenset()))
+    assert len(store.records(state=State.RUNNING)) == len(report.claims) == 1

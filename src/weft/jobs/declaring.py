@@ -92,7 +92,8 @@ class Job(Generic[P, T]):
         Raises:
             TypeError: the function cannot be called like that.
             NotSerializable: JSON cannot carry an argument, or its type is not the declared one.
-            StoreError: it could not be written; nothing is stored then.
+            StoreError: it could not be written; nothing is stored then, unless PostgreSQL was lost, for longer, in the
+                very commit.
         """
         return self._store([self.signature.encode(args, kwargs)])[0]
 

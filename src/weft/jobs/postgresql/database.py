@@ -110,11 +110,13 @@ class _Writer:
     def commit(self) -> None:
         self.connection.execute("COMMIT")
 
-    def rollback(self) -> None:
+    def rollback(self) -> bool:
         try:
             self.connection.execute("ROLLBACK")
         except Failure:
             self.connection.close()  # the next transaction makes another
+            return False
+        return True
 
     def close(self) -> None:
         self.connection.close()
