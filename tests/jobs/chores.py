@@ -29,6 +29,15 @@ def note(word: str) -> str:
     return word
 
 
+PAIR = threading.Barrier(2, timeout=10)
+
+
+@weft.job(retries=0)
+def meet() -> None:
+    """Two of it run at once, or both fail."""
+    PAIR.wait()
+
+
 @weft.job
 async def note_async(word: str) -> str:
     seen.append(word)

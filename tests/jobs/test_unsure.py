@@ -1,0 +1,25 @@
+"""A worker that cannot know what the store has written, or that was taken for dead while it lived."""
+
+import chores
+
+from weft.clock import wall
+from weft.jobs.sql.turn import Turn
+
+SOON = 20
+PLACES = ["sqlite", "postgresql"]
+
+
+def test_a_job_that_comes_back_to_the_worker_it_was_taken_from_costs_no_slot(store, worker):
+    """After its session was lost, or the last moments of a database: the earlier attempt is called off."""
+    worker({"default": 2})
+    handle = chores.wait_for_go.enqueue()
+    assert chores.EVENTS["begun"].wait(SOON)
+    chores.EVENTS["begun"].clear()
+    ((owner,),) = store._read("SELECT owner FROM job")
+    store.turn(Turn(owner, wall(), {}, held=frozenset()))  # another worker has taken it for dead
+    assert chores.EVENTS["begun"].wait(SOON)
+    chores.EVENTS["go"].set()
+    assert handle.result(SOON) is False
+    pair = chores.meet.enqueue_many([(), ()])
+    assert [each.result(SOON) for each in pair] == [None, None]
+    assert sorted(chores.seen) == [False, True]
