@@ -28,7 +28,7 @@ def test_a_job_that_comes_back_to_the_worker_it_was_taken_from_costs_no_slot(sto
 
 
 def test_a_job_that_ends_while_its_worker_is_unsure_runs_once(store, worker, monkeypatch):
-    """After a turn that may have been written, what the worker does not hold is handed back, but not what it has done."""
+    """What a worker does not hold after a turn that may have been written is handed back, but not what it has done."""
     monkeypatch.setattr("weft.jobs.sql.worker._HURT", 0.01)
     real_held, real_turn, failing = Crew.held, store.turn, []
 

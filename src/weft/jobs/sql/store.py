@@ -199,6 +199,15 @@ class Store:
         """These, which have departed, are stored elsewhere."""
         self._open.ledger.change(lambda connection: arrived(connection, uids), repeatable=True).wait()
 
+    def returned(self, entries: Sequence[Entry]) -> None:
+        """These, which have departed, stay: they are jobs of this store again, and departed no more, at once."""
+
+        def put_back(connection: Connection) -> None:
+            enter(connection, entries)
+            arrived(connection, [entry.uid for entry in entries])
+
+        self._open.ledger.change(put_back, repeatable=True, then=self._ring).wait()
+
     # -- workers
 
     def desk(self, slots: int = 64) -> Desk:
