@@ -155,6 +155,14 @@ def test_a_pool_that_drops_our_settings_is_refused(place, pooler, server):
     assert server.execute("SELECT to_regclass('public.job')").fetchone() == (None,)
 
 
+def test_a_long_idempotency_key_is_one(store):
+    """An index takes some 2,700 bytes that cannot be compressed; a list of addresses may be longer."""
+    keys = ["".join(map(str, range(5000))), "".join(map(str, range(5001)))]
+    handles = [chores.note.using(idempotency_key=key).enqueue("a") for key in (*keys, *keys)]
+    assert [each.uid for each in handles[:2]] == [each.uid for each in handles[2:]]
+    assert len(store.records()) == 2
+
+
 # -- on a bad day
 
 

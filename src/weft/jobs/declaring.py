@@ -176,7 +176,7 @@ class Job(Generic[P, T]):
             result_ttl=options.result_ttl,
             unique_key=hashlib.blake2b(self.name.encode() + b"\0" + arguments).hexdigest()[:40] if unique else None,
             unique_for=options.unique_for,
-            idempotency_key=options.idempotency_key,
+            idempotency_key=options.stored_key,
             after=options.after,
         )
 
