@@ -185,6 +185,20 @@ def test_schedules_know_their_time_zone(expression, start, expected):
     assert cron.before(moment) == dt.datetime.fromisoformat(expected[0]).timestamp()
 
 
+def test_in_the_hour_that_comes_twice_times_lie_where_they_should():
+    """Seen from any minute of the night on which clocks are put back, the next time is later and the last one earlier."""
+    night = dt.datetime(2026, 10, 24, 22, tzinfo=dt.UTC).timestamp()
+    for expression in ("30 2 * * *", "0 2 * * *", "*/20 * * * *", "0 0 * * *"):
+        cron = Cron(expression, "Europe/Vienna")
+        times = [cron.before(night)]
+        while times[-1] < night + 6 * 3600:
+            times.append(cron.after(times[-1]))
+        for minute in range(6 * 60):
+            moment = night + 60 * minute + 1
+            assert cron.after(moment) == min(time for time in times if time > moment)
+            assert cron.before(moment) == max(time for time in times if time < moment)
+
+
 def test_a_job_that_comes_by_itself_takes_no_arguments():
     """Nobody would give them."""
     with pytest.raises(TypeError, match="missing a required argument: 'word'"):

@@ -44,10 +44,7 @@ class Options:
     after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _is_word(self.queue) or len(self.queue) > _LONGEST or "=" in self.queue or "," in self.queue:
-            raise InvalidValue(f"queue={self.queue!r}: a queue has a name without '=' and ',', as in queue=\"mail\"")
-        if self.idempotency_key is not None and not _is_word(self.idempotency_key):
-            raise InvalidValue(f"idempotency_key={self.idempotency_key!r}: write text that is not empty and has no NUL")
+        _check_words(self)
         for name in ("retries", "priority"):
             if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), int):
                 raise InvalidCall(f"{name}={getattr(self, name)!r} is no whole number: write {name}=3")
@@ -78,6 +75,13 @@ class Options:
     def schedule(self) -> Cron | None:
         """When it comes by itself."""
         return None if self.cron is None else Cron(self.cron, self.tz)
+
+
+def _check_words(options: Options) -> None:
+    if not _is_word(options.queue) or len(options.queue) > _LONGEST or "=" in options.queue or "," in options.queue:
+        raise InvalidValue(f"queue={options.queue!r}: a queue has a name without '=' and ',', as in queue=\"mail\"")
+    if options.idempotency_key is not None and not _is_word(options.idempotency_key):
+        raise InvalidValue(f"idempotency_key={options.idempotency_key!r}: write text that is not empty and has no NUL")
 
 
 def _is_word(value: object) -> bool:
