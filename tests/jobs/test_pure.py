@@ -186,7 +186,7 @@ def test_schedules_know_their_time_zone(expression, start, expected):
 
 
 def test_in_the_hour_that_comes_twice_times_lie_where_they_should():
-    """Seen from any minute of the night on which clocks are put back, the next time is later and the last one earlier."""
+    """In each minute of the night on which clocks are put back, the next time is later, and the last one earlier."""
     night = dt.datetime(2026, 10, 24, 22, tzinfo=dt.UTC).timestamp()
     for expression in ("30 2 * * *", "0 2 * * *", "*/20 * * * *", "0 0 * * *"):
         cron = Cron(expression, "Europe/Vienna")

@@ -11,7 +11,10 @@ from cronsim import CronSim, CronSimError
 
 from weft.errors import InvalidValue
 
-__all__ = ["Cron"]
+__all__ = ["CORRECTION", "Cron"]
+
+CORRECTION = 3 * 3600.0
+"""Seconds: a clock that is set back by more was wrong before, and what it said is void (so says Debian's cron, too)."""
 
 _FOLD = 7200.0  # seconds, no less than any clock is ever put back
 
