@@ -319,3 +319,13 @@ def test_a_turn_whose_commit_nobody_answers_is_not_taken_twice(store, lost_answe
     assert len(store.records(state=State.RUNNING)) == 1
     report = store.turn(replace(turn, held=frozenset()))
     assert len(store.records(state=State.RUNNING)) == len(report.claims) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of these options on Linux")
+def test_a_network_that_is_gone_is_noticed_at_both_ends(store):
+    """In some 11 seconds, also where something was sent that nobody acknowledges; by itself it takes a quarter hour."""
+    raw = store._open.ledger._writer.connection.raw
+    with socket.socket(fileno=os.dup(raw.fileno())) as ours:
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 11_000
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+    assert raw.execute("SHOW tcp_user_timeout").fetchone() == ("11000",)
