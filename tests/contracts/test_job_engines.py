@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -406,6 +406,39 @@ def test_what_the_other_engine_lacks_stays(engine, tmp_path):
     else:
         assert list(move(source, engine)) == [1]
     source.close()
+
+
+def test_what_stays_is_in_one_place_whoever_is_killed(tmp_path, monkeypatch):
+    """A job that cannot go is put back and departed no more in one step: else it would be in both stores later."""
+    urgent = chores.note.entry(b'{"word":"a"}')._replace(priority=5)
+    with (
+        closing(stores.open_store(f"sqlite:{tmp_path / 'before.db'}")) as source,
+        closing(stores.open_store(f"sqlite:{tmp_path / 'after.db'}")) as target,
+    ):
+        source.enqueue([urgent]).wait()
+        with monkeypatch.context() as patched:
+            patched.setattr(target, "lacks", {"priority": "it has none"}, raising=False)
+            patched.setattr(source, "arrived", lambda _: pytest.fail("killed"))
+            with pytest.raises(weft.InvalidValue, match="stays in"):
+                list(move(source, target))
+        assert list(move(source, target)) == [1]
+        assert source.records() == []
+        assert target.record(urgent.uid).state is State.AVAILABLE
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_a_store_is_not_moved_to_itself(engine, place, tmp_path):
+    """Under another name it is the same; its jobs stay, where they would go round for ever."""
+    if place.startswith("sqlite"):
+        (tmp_path / "other.db").symlink_to(tmp_path / "jobs.db")
+        (tmp_path / "other.db.d").symlink_to(tmp_path / "jobs.db.d")
+    other = f"sqlite:{tmp_path / 'other.db'}" if place.startswith("sqlite") else f"{place}?application_name=other"
+    handle = chores.note.enqueue("a")
+    with closing(stores.open_store(other)) as target:
+        moving = move(engine, target)
+        with pytest.raises(weft.InvalidValue, match="are the same store"):
+            next(moving)
+    assert handle.status() is State.AVAILABLE
 
 
 def test_the_page_says_what_each_engine_lacks(engine):

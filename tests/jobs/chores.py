@@ -29,6 +29,15 @@ def note(word: str) -> str:
     return word
 
 
+PAIR = threading.Barrier(2, timeout=10)
+
+
+@weft.job(retries=0)
+def meet() -> None:
+    """Two of it run at once, or both fail."""
+    PAIR.wait()
+
+
 @weft.job
 async def note_async(word: str) -> str:
     seen.append(word)
@@ -137,6 +146,12 @@ def fail_with_odd_words() -> None:
 class Unspeakable(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
+
+
+@weft.job(retries=0)
+def fail_with_nul() -> None:
+    jobs.current().progress(0.5, "half\0way")
+    raise LookupError("a\0b")
 
 
 @weft.job(retries=0)

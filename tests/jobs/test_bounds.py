@@ -69,3 +69,12 @@ def test_a_worker_keeps_the_limit_that_bears_the_name_of_its_queue(store, worker
         handle.result(SOON)
     started = sorted(handle.record().started_at for handle in handles)
     assert started[-1] - started[0] > 0.19
+
+
+def test_a_rate_outlives_a_clock_that_was_wrong(store):
+    """A machine that starts in the year 2099, before it knows the time, does not hold the queue up until then."""
+    chores.note.enqueue_many([("a",), ("b",), ("c",)])
+    desk, bounds = store.desk(), {"default": Bound(100, 10.0, 0.0)}
+    for now in (4e9, 1000.0, 1010.0):
+        assert len(store.turn(Turn(desk.owner.name, now, {"default": 9}, bounds=bounds)).claims) == 1
+    store.leave(desk, settled=True)

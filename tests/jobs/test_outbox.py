@@ -209,7 +209,7 @@ def test_a_commit_while_the_relay_ends_is_no_reason_for_it_to_go_on():
         def leave(self):
             pass
 
-    relay = Relay(Slow())
+    relay = Relay(Slow)
     relay.start()
     begun.wait()
     closing = threading.Thread(target=lambda: (relay.close(), ended.set()), daemon=True)
@@ -232,7 +232,7 @@ def test_relays_of_several_threads_store_each_job_once(engine, store):
     def sweep():
         (known,) = relays._relays.values()
         barrier.wait()
-        Relay(known.outbox).sweep()
+        Relay(lambda: known.outbox).sweep()
 
     threads = [threading.Thread(target=sweep) for _ in range(4)]
     for thread in threads:
@@ -308,6 +308,37 @@ with Session(create_engine({url!r})) as session:
     session.commit()
 signal.pause()
 """
+
+
+FORKED = """
+import asyncio, os, sys
+sys.path.insert(0, {here!r})
+import chores
+from sqlalchemy.ext.asyncio import create_async_engine
+from weft import jobs
+from weft.jobs.outbox import relays
+jobs.use({store!r})
+engine = create_async_engine({url!r})
+async def put(word):
+    async with engine.begin() as connection:
+        handle = await chores.note.enqueue_in(connection, word)
+    await engine.dispose()
+    await asyncio.wait_for(handle.wait(), 15)
+worker = jobs.Worker().start()
+asyncio.run(put("parent"))
+worker.stop()
+child = os.fork()
+jobs.Worker().start()
+asyncio.run(put("child" if child == 0 else "parent again"))
+os._exit(0 if child == 0 else os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_fork_leaves_each_process_a_relay_that_works(urls, engine, place, store):
+    """That of the parent goes on, and the child's has connections and an event loop of its own."""
+    code = FORKED.format(here=HERE, store=place, url=urls[1])
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=SOON + 20)
+    assert len(words(store)) == 3
 
 
 def test_a_relay_that_is_killed_after_storing_leaves_nothing_to_be_stored_twice(urls, engine, place, store):

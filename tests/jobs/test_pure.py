@@ -68,7 +68,14 @@ def test_uids_are_unique_and_in_order():
         ({"queue": ""}, "a queue has a name"),
         ({"queue": "a=b"}, "a queue has a name"),
         ({"retries": -1}, "write 0 for a single attempt"),
+        ({"retries": 2**31}, "1000000000 at most"),
         ({"retries": 1.5}, "no whole number"),
+        ({"queue": "a\0"}, "a queue has a name"),
+        ({"queue": "\ud800"}, "a queue has a name"),
+        ({"queue": "a" * 501}, "a queue has a name"),
+        ({"idempotency_key": "a\0b"}, "has no NUL"),
+        ({"idempotency_key": "\ud800"}, "has no NUL"),
+        ({"idempotency_key": 5}, "write text"),
         ({"priority": 101}, "-100 to 100"),
         ({"timeout": 0}, "leaves no time"),
         ({"timeout": "1"}, "not a number of seconds"),
@@ -176,6 +183,20 @@ def test_schedules_know_their_time_zone(expression, start, expected):
         moment = cron.after(moment)
         assert moment == dt.datetime.fromisoformat(when).timestamp()
     assert cron.before(moment) == dt.datetime.fromisoformat(expected[0]).timestamp()
+
+
+def test_in_the_hour_that_comes_twice_times_lie_where_they_should():
+    """In each minute of the night on which clocks are put back, the next time is later, and the last one earlier."""
+    night = dt.datetime(2026, 10, 24, 22, tzinfo=dt.UTC).timestamp()
+    for expression in ("30 2 * * *", "0 2 * * *", "*/20 * * * *", "0 0 * * *"):
+        cron = Cron(expression, "Europe/Vienna")
+        times = [cron.before(night)]
+        while times[-1] < night + 6 * 3600:
+            times.append(cron.after(times[-1]))
+        for minute in range(6 * 60):
+            moment = night + 60 * minute + 1
+            assert cron.after(moment) == min(time for time in times if time > moment)
+            assert cron.before(moment) == max(time for time in times if time < moment)
 
 
 def test_a_job_that_comes_by_itself_takes_no_arguments():

@@ -183,6 +183,7 @@ def test_a_late_attempt_does_not_end_the_next_one(store, worker):
     [
         (chores.fail_with_odd_words, r"no file \\udcff"),
         (chores.fail_without_words, "Unspeakable"),
+        (chores.fail_with_nul, r"LookupError: a\\x00b"),
         (chores.return_odd_text, "returned what JSON cannot carry"),
         (chores.return_a_circle, "returned what JSON cannot carry"),
     ],

@@ -127,6 +127,8 @@ class Crew:
         """Start these jobs, or let them wait for a slot."""
         runs = []
         for claim in claims:
+            if (taken := self._runs.get(claim.id)) is not None:  # from us meanwhile: our word on it is void
+                self._give_up(taken, None)
             try:
                 runs.append(Run(claim, find(claim.task)))
             except LookupError as error:
@@ -340,14 +342,14 @@ class Crew:
     def _fail(self, run: Run, error: BaseException) -> bool:
         return self._end(run, failed(run.claim, error, *_chance()))
 
-    def _give_up(self, run: Run, settlement: Settlement) -> None:
+    def _give_up(self, run: Run, settlement: Settlement | None) -> None:
         if run.context is not None:
             run.context.call_off()
         if self._end(run, settlement):
             run.stop()
             self._pump(run.claim.queue)
 
-    def _end(self, run: Run, settlement: Settlement) -> bool:
+    def _end(self, run: Run, settlement: Settlement | None) -> bool:
         with self._lock:
             if self._runs.get(run.claim.id) is not run:
                 return False  # given up before, and perhaps begun anew
@@ -358,8 +360,9 @@ class Crew:
                 self._leave(run, now() - run.began)
             self._progress.pop(run.claim.id, None)
             first = not self._settled
-            self._settled.append(settlement)
-        self._announce(run.claim, settlement, first=first)
+            self._settled += [] if settlement is None else [settlement]
+        if settlement is not None:
+            self._announce(run.claim, settlement, first=first)
         return True
 
     def _leave(self, run: Run, took: float) -> None:

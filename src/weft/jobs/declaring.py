@@ -92,7 +92,8 @@ class Job(Generic[P, T]):
         Raises:
             TypeError: the function cannot be called like that.
             NotSerializable: JSON cannot carry an argument, or its type is not the declared one.
-            StoreError: it could not be written; nothing is stored then.
+            StoreError: it could not be written; nothing is stored then, unless PostgreSQL was lost, for longer, in the
+                very commit.
         """
         return self._store([self.signature.encode(args, kwargs)])[0]
 
@@ -175,7 +176,7 @@ class Job(Generic[P, T]):
             result_ttl=options.result_ttl,
             unique_key=hashlib.blake2b(self.name.encode() + b"\0" + arguments).hexdigest()[:40] if unique else None,
             unique_for=options.unique_for,
-            idempotency_key=options.idempotency_key,
+            idempotency_key=options.stored_key,
             after=options.after,
         )
 

@@ -81,6 +81,9 @@ class Engine(Protocol):
     def arrived(self, uids: Sequence[str]) -> None:
         """These, which have departed, are stored elsewhere."""
 
+    def returned(self, entries: Sequence[Entry]) -> None:
+        """These, which have departed, stay: they are jobs of this store again."""
+
     def close(self) -> None:
         """Store what waits, and let go of what is held."""
 

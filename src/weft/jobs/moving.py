@@ -1,9 +1,10 @@
 """Jobs that wait go from one engine to another: for the day on which one machine is outgrown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from weft.errors import InvalidValue
 from weft.jobs.engine import Engine
+from weft.jobs.errors import JobNotFound
 from weft.jobs.records import Entry
 
 __all__ = ["move"]
@@ -20,14 +21,19 @@ def move(source: Engine, target: Engine) -> Iterator[int]:
 
     Raises:
         InvalidCall: nothing can be taken out of the source.
-        InvalidValue: a job asks for what the target lacks; such jobs stay, and so do those after them.
+        InvalidValue: a job asks for what the target lacks; such jobs stay, and so do those after them. Or the two are
+            the same store under two names.
         StoreError: one of the two could not be written.
     """
     while entries := source.depart(_AT_ONCE):
         fit = [entry for entry in entries if _missed(entry, target) is None]
         misfits = [entry for entry in entries if _missed(entry, target) is not None]
-        _put(source, source, misfits)
-        _put(source, target, fit)
+        source.returned(misfits)
+        if fit:
+            target.enqueue(fit).wait()
+            source.arrived([entry.uid for entry in fit])
+            if _holds(source, fit[0].uid):
+                raise InvalidValue(f"{source.name} and {target.name} are the same store: name another")
         for entry in misfits:
             raise InvalidValue(
                 f"job {entry.uid} ({entry.task}) stays in {source.name}: it asks for {_missed(entry, target)}, which "
@@ -36,10 +42,12 @@ def move(source: Engine, target: Engine) -> Iterator[int]:
         yield len(entries)
 
 
-def _put(source: Engine, target: Engine, entries: Sequence[Entry]) -> None:
-    if entries:
-        target.enqueue(entries).wait()
-        source.arrived([entry.uid for entry in entries])
+def _holds(source: Engine, uid: str) -> bool:
+    try:
+        source.record(uid)
+    except JobNotFound:
+        return False
+    return True
 
 
 def _missed(entry: Entry, target: Engine) -> str | None:

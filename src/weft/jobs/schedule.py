@@ -11,7 +11,12 @@ from cronsim import CronSim, CronSimError
 
 from weft.errors import InvalidValue
 
-__all__ = ["Cron"]
+__all__ = ["CORRECTION", "Cron"]
+
+CORRECTION = 3 * 3600.0
+"""Seconds: a clock that is set back by more was wrong before, and what it said is void (so says Debian's cron, too)."""
+
+_FOLD = 7200.0  # seconds, no less than any clock is ever put back
 
 
 class Cron:
@@ -37,8 +42,14 @@ class Cron:
 
     def after(self, moment: float) -> float:
         """The first time after this one, in seconds since 1970."""
-        return next(CronSim(self._expression, datetime.fromtimestamp(moment, self._zone))).timestamp()
+        times = CronSim(self._expression, datetime.fromtimestamp(moment, self._zone))
+        # In the hour that has come a second time, CronSim starts from the first.
+        return next(found for each in times if (found := each.timestamp()) > moment)
 
     def before(self, moment: float) -> float:
         """The last time before this one."""
-        return next(CronSim(self._expression, datetime.fromtimestamp(moment, self._zone), reverse=True)).timestamp()
+        start = datetime.fromtimestamp(moment, self._zone)
+        if start.fold:  # what came the first time, later than it is now
+            start = datetime.fromtimestamp(moment + _FOLD, self._zone)
+        times = CronSim(self._expression, start, reverse=True)
+        return next(found for each in times if (found := each.timestamp()) < moment)

@@ -55,8 +55,8 @@ def words_of(error: BaseException) -> str:
 
 
 def storable(words: str) -> str:
-    """The text, with what is no character written out: a store takes UTF-8 alone."""
-    return words.encode("utf-8", "backslashreplace").decode("utf-8")
+    """The text, with what is no character written out: a store takes UTF-8 alone, and PostgreSQL's no NUL."""
+    return words.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
 def after_crash(job: int, attempt: int, crashes: int, how: str) -> Settlement:

@@ -179,6 +179,9 @@ class CeleryEngine:
     def arrived(self, uids: Sequence[str]) -> None:
         """Nothing departs."""
 
+    def returned(self, entries: Sequence[Entry]) -> None:
+        """The same."""
+
     def close(self) -> None:
         """Let go of the broker and of Redis."""
         self._app.close()

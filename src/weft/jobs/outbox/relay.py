@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from weft.errors import WeftError
 from weft.jobs.outbox.moving import Outbox, move
@@ -20,14 +21,24 @@ class Relay:
     """Moves the rows of one outbox to this process's job store. Any thread; it starts when it is needed.
 
     Any number of them may serve the same database, in as many processes.
+
+    Args:
+        make: makes the outbox, again in each forked child.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
-        self.outbox = outbox
+    def __init__(self, make: Callable[[], Outbox]) -> None:
+        self._make = make
+        self._outboxes: list[Outbox] = []
         self.renew()
 
+    @property
+    def outbox(self) -> Outbox:
+        """What it empties."""
+        return self._outboxes[-1]
+
     def renew(self) -> None:
-        """In a forked child: the thread stayed with the parent."""
+        """In a forked child: the thread stayed with the parent, whose connections and loop must not be closed here."""
+        self._outboxes.append(self._make())
         self._sweeping = threading.Lock()
         self._stirred = threading.Condition(threading.Lock())  # guards all below
         self._thread: threading.Thread | None = None

@@ -40,7 +40,7 @@ def relay_for(key: Hashable, make: Callable[[], Outbox]) -> Relay:
     with _lock:
         found = _relays.get(key)
         if found is None:
-            found = _relays[key] = Relay(make())
+            found = _relays[key] = Relay(make)
             mind_exit()
         return found
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from weft.jobs.errors import StoreError
 from weft.jobs.postgresql.desk import CHANNEL, CLASS, PostgreSQLDesk
-from weft.jobs.postgresql.driver import Failure, Session, public
+from weft.jobs.postgresql.driver import Failure, Session, disown, public
 from weft.jobs.sql.database import Connection, Desk
 from weft.jobs.sql.schema import VERSION, missing
 
@@ -16,7 +16,6 @@ __all__ = ["PostgreSQL"]
 
 _ALONE = f"SELECT pg_advisory_xact_lock({CLASS}, 0)"  # no owner has the number 0
 _SCHEMA = """
-CREATE SCHEMA IF NOT EXISTS weft;
 CREATE TABLE IF NOT EXISTS weft.version (number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS weft.owner (id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT NOT NULL UNIQUE)
 """
@@ -111,17 +110,20 @@ class _Writer:
     def commit(self) -> None:
         self.connection.execute("COMMIT")
 
-    def rollback(self) -> None:
+    def rollback(self) -> bool:
         try:
             self.connection.execute("ROLLBACK")
         except Failure:
             self.connection.close()  # the next transaction makes another
+            return False
+        return True
 
     def close(self) -> None:
         self.connection.close()
 
     def disown(self) -> None:
-        """A connection belongs to the process that has made it, and psycopg leaves it alone in others."""
+        """The server sees that the parent is dead, and frees what it has locked, when nobody has its socket."""
+        disown(self.connection.raw)
 
 
 def _prepare(session: Session) -> None:
@@ -129,6 +131,8 @@ def _prepare(session: Session) -> None:
         return
     with session.raw.transaction():
         session.execute(_ALONE)
+        if session.execute("SELECT to_regnamespace('weft')").fetchone() == (None,):
+            session.execute("CREATE SCHEMA weft")  # with IF NOT EXISTS it needs the right to, even where there is one
         session.execute(_SCHEMA)
         for statement in missing(_version(session)):
             session.execute(_in_dialect(statement))

@@ -16,6 +16,8 @@ _RUN = f"SELECT count(*) FROM job WHERE queue = ? AND state = {int(State.RUNNING
 _DUE = "SELECT due FROM rate WHERE queue = ?"
 _SET_DUE = "INSERT INTO rate (queue, due) VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET due = excluded.due"
 
+_SKEW = 60.0  # seconds that the clocks of two machines may differ
+
 
 class Bound(NamedTuple):
     """What a queue's limit allows.
@@ -49,6 +51,8 @@ def startable(connection: Connection, queue: str, bound: Bound, now: float) -> t
         return room, -math.inf
     row = connection.execute(_DUE, (queue,)).fetchone()
     due = -math.inf if row is None else float(row[0])
+    if due > now + bound.tolerance + bound.interval + _SKEW:  # so far no start puts it: a clock was wrong
+        due = now
     return min(room, bound.starts(due, now)), max(due, now)
 
 

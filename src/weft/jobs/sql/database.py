@@ -65,8 +65,8 @@ class Writer(Protocol):
     def commit(self) -> None:
         """End it: all that was done in it is there, for everybody."""
 
-    def rollback(self) -> None:
-        """End it, if one has begun: nothing was done. Raises nothing."""
+    def rollback(self) -> bool:
+        """End it, if one has begun; whether it is known that nothing was done, should `commit` have failed."""
 
     def close(self) -> None:
         """Let go of it."""

@@ -33,15 +33,17 @@ class Change(Generic[T]):
     Attributes:
         durable: it must survive a power cut.
         alone: no other change may be under way beside it, of any process.
+        repeatable: to be made twice does no harm.
         then: to be called when it is written.
     """
 
-    __slots__ = ("_act", "_error", "_over", "_value", "alone", "durable", "then")
+    __slots__ = ("_act", "_error", "_over", "_value", "alone", "durable", "repeatable", "then")
 
-    def __init__(self, act: Act[T], *, durable: bool, alone: bool, then: Then | None) -> None:
+    def __init__(self, act: Act[T], *, durable: bool, alone: bool, repeatable: bool, then: Then | None) -> None:
         self._act = act
         self.durable = durable
         self.alone = alone
+        self.repeatable = repeatable
         self.then = then
         self._over = threading.Lock()
         self._over.acquire()
@@ -96,8 +98,19 @@ class Ledger:
         self._thread = threading.Thread(target=self._serve, name="weft-ledger", daemon=True)
         self._thread.start()
 
-    def change(self, act: Act[T], *, durable: bool = True, alone: bool = True, then: Then | None = None) -> Change[T]:
+    def change(
+        self,
+        act: Act[T],
+        *,
+        durable: bool = True,
+        alone: bool = True,
+        repeatable: bool = False,
+        then: Then | None = None,
+    ) -> Change[T]:
         """Have a change made, together with all others that wait. It may be tried twice. Any thread; does not wait.
+
+        Where a connection is lost in the middle of a commit, nobody knows whether it was made: it is made again if it
+        is `repeatable`, and else fails.
 
         `then` is called in the ledger's thread when it is written: once for all changes of a transaction that name it.
         A change that only adds what nobody else looks for need not be `alone`.
@@ -105,7 +118,7 @@ class Ledger:
         Raises:
             StoreError: the ledger is closed.
         """
-        made: Change[T] = Change(act, durable=durable, alone=alone, then=then)
+        made: Change[T] = Change(act, durable=durable, alone=alone, repeatable=repeatable, then=then)
         with self._stirred:
             if self._closing:
                 raise StoreError("the job store has been closed")
@@ -148,20 +161,24 @@ class Ledger:
         self._several = len(batch) if len(batch) > 1 else 0
         return batch
 
-    def _write(self, batch: list[Change[Any]]) -> None:
+    def _write(self, batch: list[Change[Any]], *, last: bool = False) -> None:
         try:
-            error = self._attempt(batch)
+            error, unsure = self._attempt(batch)
         finally:
             self._writer.leave()
-        if error is None or len(batch) == 1:
+        if error is None:
             for change in batch:
-                change.end(error)
-            if error is None:
-                self._follow({change.then for change in batch if change.then is not None})
+                change.end()
+            self._follow({change.then for change in batch if change.then is not None})
             return
-        for change in batch:  # one of them is to blame, and alone is to fail
+        # Of several, one is to blame, and alone is to fail.
+        again = [] if last else [each for each in batch if (each.repeatable if unsure else len(batch) > 1)]
+        for change in batch:
+            if change not in again:
+                change.end(error)
+        for change in again:
             self._writer.enter()
-            self._write([change])
+            self._write([change], last=True)
 
     def _follow(self, calls: set[Then]) -> None:
         for call in calls:
@@ -170,18 +187,20 @@ class Ledger:
             except Exception:
                 log.exception("what was to follow a change of the job store failed")
 
-    def _attempt(self, batch: list[Change[Any]]) -> BaseException | None:
-        writer = self._writer
+    def _attempt(self, batch: list[Change[Any]]) -> tuple[BaseException | None, bool]:
+        """What has gone wrong, and whether all may have been written nevertheless."""
+        writer, committing = self._writer, False
         try:
             writer.begin(durable=any(change.durable for change in batch), alone=any(change.alone for change in batch))
             for change in batch:
                 change.run(writer.connection)
+            committing = True
             writer.commit()
         except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must be told
-            writer.rollback()
+            unsure = not writer.rollback() and committing
             if isinstance(error, self._database.failures):
                 told = StoreError(f"the job store {self._database.name} could not be written: {error}")
                 told.__cause__ = error
-                return told
-            return error
-        return None
+                return told, unsure
+            return error, unsure
+        return None, False

@@ -95,7 +95,9 @@ class Store:
     def enqueue(self, entries: Sequence[Entry]) -> Change[list[str]]:
         """Store jobs; the uid of each, or of the one that stands for it already. See `Ledger.change`."""
         alone = any(map(keyed, entries))
-        return self._open.ledger.change(lambda connection: enter(connection, entries), alone=alone, then=self._ring)
+        return self._open.ledger.change(
+            lambda connection: enter(connection, entries), alone=alone, repeatable=True, then=self._ring
+        )
 
     def record(self, uid: str) -> Record:
         """All that is known of a job.
@@ -196,11 +198,20 @@ class Store:
 
     def depart(self, most: int) -> list[Entry]:
         """Take so many jobs that wait out of the store, to be stored in another. `arrived` ends it; see there."""
-        return self._open.ledger.change(lambda connection: depart(connection, most)).wait()
+        return self._open.ledger.change(lambda connection: depart(connection, most), repeatable=True).wait()
 
     def arrived(self, uids: Sequence[str]) -> None:
         """These, which have departed, are stored elsewhere."""
-        self._open.ledger.change(lambda connection: arrived(connection, uids)).wait()
+        self._open.ledger.change(lambda connection: arrived(connection, uids), repeatable=True).wait()
+
+    def returned(self, entries: Sequence[Entry]) -> None:
+        """These, which have departed, stay: they are jobs of this store again, and departed no more, at once."""
+
+        def put_back(connection: Connection) -> None:
+            enter(connection, entries)
+            arrived(connection, [entry.uid for entry in entries])
+
+        self._open.ledger.change(put_back, repeatable=True, then=self._ring).wait()
 
     # -- workers
 

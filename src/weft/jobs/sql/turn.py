@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from weft.jobs.lifecycle import STEPS, State, Step, numbers
 from weft.jobs.records import KEPT, Claim, Entry, Progress, Settlement
+from weft.jobs.schedule import CORRECTION
 from weft.jobs.settling import after_crash
 from weft.jobs.sql.bounds import Bound, note_starts, startable
 from weft.jobs.sql.database import Connection
@@ -107,7 +108,7 @@ def take_turn(connection: Connection, turn: Turn) -> Report:
     if turn.held is not None:
         _bury(connection, Fallen(turn.owner, frozenset()), turn, turn.held)
     for due, entry in turn.ticks:
-        _tick(connection, due, entry)
+        _tick(connection, due, entry, turn.now)
     connection.execute(_FALL_DUE, (turn.now,))
     report = Report()
     report.next_due = connection.execute(_NEXT_DUE).fetchone()[0]
@@ -155,10 +156,10 @@ def _settling(settled: Settlement, turn: Turn) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _tick(connection: Connection, due: float, entry: Entry) -> None:
+def _tick(connection: Connection, due: float, entry: Entry, now: float) -> None:
     row = connection.execute("SELECT last_tick FROM schedule WHERE task = ?", (entry.task,)).fetchone()
-    if row is not None and row[0] >= due:
-        return  # another worker was first, or the clock has been set back
+    if row is not None and due <= row[0] <= now + CORRECTION:
+        return  # another worker was first, or the clock has been set back a little
     connection.execute(_TICKED, (entry.task, due))
     enter(connection, [entry])
 

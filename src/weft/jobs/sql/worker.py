@@ -102,10 +102,10 @@ class StoreWorker:
         return max(0.0, pause)
 
     def _turn(self, desk: Desk, crew: Crew, room: Mapping[str, int]) -> Report | None:
+        held = crew.held() if self._unsure else None  # before the news: what ends in between is in both
         settled, progress = crew.news()
         fallen: list[FallenOwner] = []
         time_now = wall()
-        held = crew.held() if self._unsure else None
         ticks = self._ticking.due(time_now) if room else []
         try:
             if now() - self._swept > _SWEEP:

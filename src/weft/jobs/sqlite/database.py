@@ -116,9 +116,10 @@ class _Writer:
     def commit(self) -> None:
         self.connection.execute("COMMIT")
 
-    def rollback(self) -> None:
+    def rollback(self) -> bool:
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
+        return True
 
     def close(self) -> None:
         self.connection.close()
