@@ -8,6 +8,7 @@ import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import kombu
 import pytest
 
 import weft
@@ -361,6 +362,20 @@ def test_an_answer_of_redis_that_is_lost_has_a_job_run_once(engine, worker, monk
     assert handle.result(3.0) is True  # a message that is told to come later takes 5 s
     assert lost == [handle.uid]
     assert handle.record().attempt == 1
+
+
+@pytest.mark.parametrize("place", CELERY, indirect=True)
+def test_a_message_that_a_worker_has_taken_along_is_sent_again(engine):
+    """Redis forgets a message as it hands it over, before the worker can note that it has it."""
+    handle = chores.note.enqueue("a")
+    with kombu.Connection(engine._broker) as connection, connection.SimpleQueue("default") as messages:
+        assert messages.clear() == 1
+    made = jobs.Worker({"default": 4}).start()
+    try:
+        assert handle.result(30) == "a"
+    finally:
+        made.stop(grace=0)
+    assert chores.seen == ["a"]
 
 
 # -- from one engine to another

@@ -23,7 +23,7 @@ from weft.jobs.celery.page import Arrival, Page, arrival, begun, claim_of, settl
 from weft.jobs.codec import decode_json
 from weft.jobs.crew import Crew
 from weft.jobs.errors import StoreError
-from weft.jobs.lifecycle import Step
+from weft.jobs.lifecycle import State, Step
 from weft.jobs.records import Claim, Entry, Settlement
 from weft.jobs.settling import after_crash
 from weft.runtime.process import runtime
@@ -69,6 +69,7 @@ class CeleryWorker:
         self._boxes: dict[int, queue.SimpleQueue[Settlement]] = {}
         self._claims: dict[int, Claim] = {}
         self._here: dict[tuple[str, int], object] = {}  # ticket and attempt: whose thread has it in hand
+        self._overdue: frozenset[tuple[str, int]] = frozenset()  # ticket and attempt of what waited when we last looked
         self._stopping = threading.Event()
         self._ended = threading.Event()
 
@@ -224,6 +225,20 @@ class CeleryWorker:
         self._book.say_alive(self.name)
         for orphan in self._book.orphans():  # the broker may take its time to bring the message again
             self._engine.publish(orphan, orphan.attempt)
+        self._send_again()
+
+    def _send_again(self) -> None:
+        # Redis forgets a message as it hands it over: a worker that dies before it has noted that takes it along. While
+        # this one has nothing to do, what is to run has a message that comes in a moment, or none; to send another
+        # does no harm.
+        waiting: dict[tuple[str, int], Page] = {}
+        if not self._claims:
+            for page in self._book.unfinished():
+                if page.state is State.AVAILABLE and page.entry.queue in self._queues:
+                    waiting[page.ticket, page.attempt] = page
+        for known in self._overdue & waiting.keys():
+            self._engine.publish(waiting[known], waiting[known].attempt + 1)
+        self._overdue = frozenset(waiting)
 
     def _cancel(self) -> None:
         claims = tuple(self._claims.values())
