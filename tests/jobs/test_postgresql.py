@@ -17,11 +17,13 @@ import chores
 import databases
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from weft import jobs
 from weft.jobs import stores
 from weft.jobs.lifecycle import State
 from weft.jobs.postgresql.database import _Writer
+from weft.jobs.postgresql.driver import Session
 from weft.jobs.sql.entering import enter
 from weft.jobs.sql.ledger import Change
 from weft.jobs.sql.turn import Turn, take_turn
@@ -329,3 +331,68 @@ def test_a_network_that_is_gone_is_noticed_at_both_ends(store):
         assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 11_000
         assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
     assert raw.execute("SHOW tcp_user_timeout").fetchone() == ("11000",)
+
+
+# -- connections that somebody ends
+
+
+@pytest.fixture
+def breaks(store, server, monkeypatch):
+    """The connection breaks once, after it was committed, and before that can be told."""
+    writer = store._open.ledger._writer
+    commit, left = writer.commit, [1]
+
+    def committed_and_lost():
+        commit()
+        if left:
+            left.pop()
+            server.execute("SELECT pg_terminate_backend(%s)", (writer.connection.raw.info.backend_pid,))
+            while True:
+                writer.connection.execute("SELECT 1")
+
+    monkeypatch.setattr(writer, "commit", committed_and_lost)
+    return left
+
+
+def test_a_job_whose_commit_nobody_hears_of_is_stored_once(store, breaks):
+    """Its caller is told that it is, instead of that it might not be."""
+    handle = chores.note.enqueue("a")
+    assert not breaks
+    assert [record.uid for record in store.records()] == [handle.uid]
+
+
+def test_a_worker_whose_session_is_ended_is_not_taken_for_dead(store, worker, server):
+    """It comes back at once, and its jobs are started once, though another worker looks for dead ones meanwhile."""
+    chores.seen.clear()
+    first = worker({"default": 1})
+    handle = chores.wait_for_go.enqueue()
+    assert chores.EVENTS["begun"].wait(SOON)
+    worker({"other": 1})
+    desk = first._serving._desk
+    for _ in range(5):
+        before = desk._session
+        server.execute("SELECT pg_terminate_backend(%s)", (before.info.backend_pid,))
+        until(lambda before=before: desk._session is not before)
+    chores.EVENTS["go"].set()
+    assert handle.result(SOON) is False  # nobody called it off
+    assert handle.record().attempt == 1
+
+
+def test_a_server_that_is_stricter_by_default_changes_nothing(server, place):
+    """Transactions are as they must be, whatever the database says."""
+    name = conninfo_to_dict(place)["dbname"]
+    server.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    server.execute(f"ALTER DATABASE {name} SET search_path = 'elsewhere'")
+    session = Session(place, "here")
+    assert session.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
+    session.close()
+    store = stores.open_store(place)
+    assert store.counts() == {}
+    store.close()
+
+
+def until(true):
+    pause, end = threading.Event(), time.monotonic() + SOON
+    while not true():
+        assert time.monotonic() < end
+        pause.wait(0.01)

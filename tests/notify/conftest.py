@@ -96,6 +96,16 @@ def tls_server(mailbox, tmp_path):
     controller.stop()
 
 
+@contextmanager
+def serving(server):
+    """Have it serve, in a thread of its own."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield
+    server.shutdown()
+    thread.join()
+
+
 class Dripping(socketserver.ThreadingTCPServer):
     """A mail server that says one byte after the other and comes to no end of its line, unless it is `polite`."""
 
@@ -129,15 +139,11 @@ class Drip(socketserver.StreamRequestHandler):
 
 @pytest.fixture
 def dripping():
-    with Dripping() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with Dripping() as server, serving(server):
         weft.notify.use(smtp=f"smtp://127.0.0.1:{server.server_address[1]}?from=shop@example.org")
         yield server
         server.over.set()
         smtp.close_all()
-        server.shutdown()
-        thread.join()
 
 
 class SlowHandshake(socketserver.StreamRequestHandler):
@@ -167,13 +173,10 @@ def slow_handshake(tmp_path):
         authority.issue_cert("localhost").configure_cert(server.context)
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
         place = f"localhost:{server.server_address[1]}?from=shop@example.org&trusted={tmp_path / 'ca.pem'}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        weft.notify.use(smtp=f"smtp+starttls://{place}")
-        yield server
-        server.over.set()
-        server.shutdown()
-        thread.join()
+        with serving(server):
+            weft.notify.use(smtp=f"smtp+starttls://{place}")
+            yield server
+            server.over.set()
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -204,12 +207,9 @@ def receiving():
     server.daemon_threads = True
     server.seen, server.answers, server.gate = [], [], threading.Event()
     server.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.gate.set()
-    server.shutdown()
-    thread.join()
+    with serving(server):
+        yield server
+        server.gate.set()
     server.server_close()
     weft.close()
 

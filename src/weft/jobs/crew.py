@@ -29,7 +29,7 @@ from weft.jobs.records import Claim, Progress, Settlement
 from weft.jobs.runs import ALONE, Run
 from weft.jobs.settling import completed, failed, handed_back
 from weft.jobs.sql.database import Register
-from weft.jobs.stores import chosen
+from weft.jobs.stores import address
 from weft.runtime.process import runtime
 
 __all__ = ["HOARDING", "Crew"]
@@ -296,9 +296,7 @@ class Crew:
         self._pump(run.claim.queue)
 
     def _in_process(self, run: Run) -> None:
-        store = chosen()
-        url = None if store is None else store.url
-        work = Work(run_in_process, (run.job, run.claim, url), {}, partial(self._process_ended, run))
+        work = Work(run_in_process, (run.job, run.claim, address()), {}, partial(self._process_ended, run))
         executor = self._process_executor(run.lane)
         run.stop = partial(self._kill, executor, work)
         try:

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from weft.errors import InvalidValue
 from weft.jobs.engine import Engine
 
-__all__ = ["chosen", "inherit", "install", "on_change", "open_store", "store", "use"]
+__all__ = ["address", "chosen", "inherit", "install", "on_change", "open_store", "store", "use"]
 
 VARIABLE = "WEFT_JOBS"
 DEFAULT = "sqlite:weft-jobs.db"
@@ -68,6 +68,11 @@ def store() -> Engine:
 def chosen() -> Engine | None:
     """The store of this process, if it is open."""
     return _store
+
+
+def address() -> str | None:
+    """The URL of this process's store, for a child of it; None: it is not open."""
+    return None if _store is None else _store.url
 
 
 def inherit(url: str | None) -> None:

@@ -47,18 +47,18 @@ def deliver_email(mail: Mail) -> dict[str, str]:
     Raises:
         Discard: the server refuses it, or all recipients, for good.
     """
-    server = settings().server()
+    server, recipients = settings().server(), mail.recipients
     message = on_the_wire(mail, server.sender, current().uid, wall(), map(_read, mail.attachments))
     try:
-        found = deliver(server, message, mail.recipients)
+        found = deliver(server, message, recipients)
     except (smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as error:
         if error.smtp_code in _PERMANENT:
             raise Discard(f"{server.host} refuses the mail: {error.smtp_code} {error.smtp_error!r}") from error
         raise
-    if len(found.refused) == len(mail.recipients):
+    if len(found.refused) == len(recipients):
         raise Discard(f"{server.host} refuses all recipients: {found.refused}")
     if found.later:
-        if len(found.later) == len(mail.recipients):
+        if len(found.later) == len(recipients):
             raise Overloaded(f"{server.host} takes no mail for {', '.join(found.later)} just now")
         rest = replace(mail, only=tuple(found.later), id=str(message["Message-ID"]))
         deliver_email.using(delay=60.0, idempotency_key=f"{current().uid}:rest").enqueue(rest)
