@@ -28,7 +28,7 @@ class Mailbox:
     """What has come, and what the server is to say. `answers`: what is asked -> its next answers."""
 
     def __init__(self):
-        self.messages, self.connections = [], 0
+        self.messages, self.connections, self.asked = [], 0, 0
         self.answers = {}
 
     def _said(self, what, otherwise):
@@ -39,6 +39,10 @@ class Mailbox:
         self.connections += 1
         session.host_name = hostname
         return responses
+
+    async def handle_NOOP(self, _server, _session, _envelope, _argument):  # noqa: N802
+        self.asked += 1
+        return "250 OK"
 
     async def handle_RCPT(self, server, session, envelope, address, _options):  # noqa: N802
         answer = self._said(address, self._said("rcpt", "250 OK"))

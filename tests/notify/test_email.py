@@ -68,6 +68,16 @@ def test_a_connection_serves_many_mails(store, mailbox, mail_server):
     assert mailbox.connections <= 4  # as many as threads
 
 
+def test_a_connection_that_was_used_just_now_is_not_asked(store, mailbox, mail_server, monkeypatch):
+    """A round trip less for each mail; after a while it is asked whether it lives."""
+    time = 1000.0
+    monkeypatch.setattr(smtp, "now", lambda: time)
+    for time, asked in ((1000.0, 0), (1000.9, 0), (1002.0, 1), (1002.1, 1)):
+        weft.notify.email(TO, subject=str(time), text="t")
+        store.drain()
+        assert (mailbox.asked, mailbox.connections) == (asked, 1)
+
+
 def test_tls_and_a_password(store, mailbox, tls_server):
     """`smtp+starttls://`; the password is in no job, and in no repr."""
     place, trusted = tls_server

@@ -39,7 +39,7 @@ log = logging.getLogger("weft.jobs")
 HOARDING = 0.1
 """Seconds after which jobs that wait here for a slot go to other workers."""
 
-_AHEAD = 0.02  # seconds of work that a queue may hold beyond its slots, so that short jobs come in batches
+_AHEAD = 0.05  # seconds of work that a queue may hold beyond its slots, so that short jobs come in batches
 _MOST_AHEAD = 500
 _STUCK = 4  # times as many threads as a queue has slots may be stuck before it stands still
 _STALE = 1000  # ends of jobs that are over, which are let lie about
@@ -52,15 +52,20 @@ class Crew:
         queues: queue -> jobs at once.
         owner: its register of what has begun.
         wake: called when there is something to tell.
+
+    Attributes:
+        runs_low: set when a queue has begun half of what it was to hold beyond its slots, since `room` was asked.
     """
 
     def __init__(self, queues: Mapping[str, int], owner: Register, wake: Callable[[], object]) -> None:
         self._slots = dict(queues)
         self._owner = owner
         self._wake = wake
+        self.runs_low = threading.Event()
         self._lock = threading.Lock()  # guards all below
         self._runs: dict[int, Run] = {}
         self._waiting: dict[str, deque[Run]] = {queue: deque() for queue in queues}
+        self._half = dict.fromkeys(queues, 0)  # of what a queue holds beyond its slots
         self._active = dict.fromkeys(queues, 0)
         self._lanes: dict[Place | str, int] = {ALONE: 0, Place.PROCESS: 0}
         self._lane_sizes: dict[Place | str, int] = {ALONE: 1, Place.PROCESS: process_workers()}
@@ -80,11 +85,15 @@ class Crew:
     def room(self) -> dict[str, int]:
         """Queue -> jobs that it can take now: what fits, and a little ahead of that where jobs are short."""
         found = {}
+        self.runs_low.clear()
         for queue, size in self._slots.items():
             stuck = self._threads[queue].statistics().abandoned
             with self._lock:
                 usable = min(size, (1 + _STUCK) * size - stuck)
-                ahead = min(_MOST_AHEAD, int(usable * _AHEAD / max(self._pace[queue], 1e-5)))
+                pace = max(self._pace[queue], 1e-5)
+                # What would be given back soon is not taken.
+                ahead = min(_MOST_AHEAD, int(usable * _AHEAD / pace)) if pace < HOARDING else 0
+                self._half[queue] = ahead // 2
                 found[queue] = usable + ahead - self._active[queue] - len(self._waiting[queue])
         return found
 
@@ -220,6 +229,8 @@ class Crew:
             else:
                 waiting.remove(run)
             self._begin(run)
+            if len(waiting) == self._half[queue] > 0:
+                self.runs_low.set()
         if self._ends and self._ends[0][2] is run:
             self._wake()
         return run

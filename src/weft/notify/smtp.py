@@ -4,6 +4,7 @@
 """
 
 import os
+import select
 import smtplib
 import socket
 import ssl
@@ -22,6 +23,7 @@ __all__ = ["Delivered", "close_all", "deliver"]
 _PATIENCE = 30.0  # seconds for each answer of the server's
 _LONGEST = 240.0  # seconds for a mail, however it comes to them: a server may send a byte now and then
 _KEPT = 20.0  # seconds for which a connection is kept unused
+_FRESH = 1.0  # seconds after a mail: who has answered just now is not asked whether it lives
 _MOST = 32  # connections kept
 
 _TEMPORARY = range(400, 500)
@@ -86,7 +88,7 @@ def _sent(connection: smtplib.SMTP, message: EmailMessage, recipients: Sequence[
 def _ready(server: Server, used: list[smtplib.SMTP], cut: Cut) -> smtplib.SMTP:
     while (found := _kept(server)) is not None:
         used.append(found.connection)
-        if now() - found.since < _KEPT and _lives(found.connection):
+        if now() - found.since < _KEPT and _lives(found):
             return found.connection
         found.connection.close()
         if cut.made:
@@ -105,11 +107,23 @@ def _kept(server: Server) -> _Idle | None:
         return found
 
 
-def _lives(connection: smtplib.SMTP) -> bool:
+def _lives(found: _Idle) -> bool:
+    connection = found.connection
+    if now() - found.since < _FRESH and not _has_word(connection):
+        return True
     try:
         return connection.noop()[0] == 250  # noqa: PLR2004 - "OK", RFC 5321
     except (OSError, smtplib.SMTPException):
         return False
+
+
+def _has_word(connection: smtplib.SMTP) -> bool:
+    # Of a server that ends a conversation there is something to be read: its 421, or the end itself.
+    if connection.sock is None:
+        return True
+    waiting = select.poll()
+    waiting.register(connection.sock, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _new(server: Server) -> smtplib.SMTP:

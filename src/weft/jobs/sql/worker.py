@@ -25,6 +25,8 @@ _POLL = 1.0  # seconds after which it looks even where no bell rang
 _SWEEP = 1.0  # seconds between looks for dead owners
 _PRUNE = 60.0
 _HURT = 1.0  # seconds to wait after the store could not be written
+_REST = 3.0  # times as long as its turn has taken does it leave the store to all others
+_LONGEST_REST = 0.04  # seconds
 _SETTLING = 5.0  # seconds for the last turn
 
 
@@ -73,7 +75,9 @@ class StoreWorker:
     def _work(self, desk: Desk, crew: Crew) -> None:
         crew.give_up_late()
         crew.stop_hoarding()
+        began = now()
         report = self._turn(desk, crew, crew.room())
+        took = now() - began
         if report is None:
             self._stopping.wait(_HURT)
             return
@@ -81,6 +85,7 @@ class StoreWorker:
         for job, attempt in report.cancelled:
             crew.cancel(job, attempt)
         self._prune()
+        crew.runs_low.wait(min(_REST * took, _LONGEST_REST))
         desk.bell.wait(self._pause(crew, report))
 
     def _prune(self) -> None:

@@ -90,6 +90,7 @@ class SQLite:
 class _Writer:
     def __init__(self, files: Files, synchronous: str) -> None:
         self._synchronous = synchronous
+        self._level = ""  # of `synchronous`, as the connection has it
         self._file = os.open(files.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self.connection = _connect(files)
@@ -110,7 +111,9 @@ class _Writer:
 
     def begin(self, *, durable: bool, alone: bool) -> None:  # noqa: ARG002 - all are alone here
         level = "NORMAL" if self._synchronous == "FULL" and not durable else self._synchronous
-        self.connection.execute(f"PRAGMA synchronous = {level}")
+        if level != self._level:
+            self.connection.execute(f"PRAGMA synchronous = {level}")
+            self._level = level
         self.connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
