@@ -6,7 +6,8 @@ import chores
 import pytest
 
 from weft.jobs import crew
-from weft.jobs.crew import HOARDING, Crew
+from weft.jobs.ahead import HOARDING
+from weft.jobs.crew import Crew
 from weft.jobs.records import Claim
 
 SOON = 20

@@ -20,6 +20,7 @@ from weft.executors.sizing import process_workers
 from weft.executors.threads import ThreadExecutor
 from weft.executors.work import Work
 from weft.jobs import context
+from weft.jobs.ahead import HOARDING, ahead
 from weft.jobs.codec import encode_json
 from weft.jobs.context import CurrentJob
 from weft.jobs.declaring import find, run_in_process
@@ -32,15 +33,10 @@ from weft.jobs.sql.database import Register
 from weft.jobs.stores import address
 from weft.runtime.process import runtime
 
-__all__ = ["HOARDING", "Crew"]
+__all__ = ["Crew"]
 
 log = logging.getLogger("weft.jobs")
 
-HOARDING = 0.1
-"""Seconds after which jobs that wait here for a slot go to other workers."""
-
-_AHEAD = 0.05  # seconds of work that a queue may hold beyond its slots, so that short jobs come in batches
-_MOST_AHEAD = 500
 _STUCK = 4  # times as many threads as a queue has slots may be stuck before it stands still
 _STALE = 1000  # ends of jobs that are over, which are let lie about
 
@@ -90,11 +86,9 @@ class Crew:
             stuck = self._threads[queue].statistics().abandoned
             with self._lock:
                 usable = min(size, (1 + _STUCK) * size - stuck)
-                pace = max(self._pace[queue], 1e-5)
-                # What would be given back soon is not taken.
-                ahead = min(_MOST_AHEAD, int(usable * _AHEAD / pace)) if pace < HOARDING else 0
-                self._half[queue] = ahead // 2
-                found[queue] = usable + ahead - self._active[queue] - len(self._waiting[queue])
+                more = ahead(usable, self._pace[queue])
+                self._half[queue] = more // 2
+                found[queue] = usable + more - self._active[queue] - len(self._waiting[queue])
         return found
 
     @property
@@ -146,8 +140,7 @@ class Crew:
             for run in runs:
                 self._runs[run.claim.id] = run
                 self._waiting[run.claim.queue].append(run)
-        for queue in self._slots:
-            self._pump(queue)
+        self._pump_all()
 
     def cancel(self, job: int, attempt: int) -> None:
         """Somebody wants this job cancelled."""
@@ -327,7 +320,7 @@ class Crew:
         self._pump_all()
 
     def _pump_all(self) -> None:
-        for queue in self._slots:  # processes are shared by all queues
+        for queue in self._slots:  # some lanes are shared by all queues
             self._pump(queue)
 
     def _process_executor(self, lane: Place | str) -> ProcessExecutor:

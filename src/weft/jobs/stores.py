@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from weft.errors import InvalidValue
+from weft.jobs.addresses import public
 from weft.jobs.engine import Engine
 
 __all__ = ["address", "chosen", "inherit", "install", "on_change", "open_store", "store", "use"]
@@ -40,7 +41,7 @@ def open_store(url: str) -> Engine:
     opener = _OPENERS.get(urlsplit(url).scheme)
     found = None if opener is None else opener(url)
     if found is None:
-        raise InvalidValue(f"{_public(url)!r} names no job store: write {_FORMS}")
+        raise InvalidValue(f"{public(url)!r} names no job store: write {_FORMS}")
     return found
 
 
@@ -164,11 +165,6 @@ _OPENERS: dict[str, Callable[[str], Engine | None]] = {
 
 def _options(parts: SplitResult) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(parts.query).items()}
-
-
-def _public(url: str) -> str:
-    parts = urlsplit(url)
-    return url if parts.password is None else url.replace(f":{parts.password}@", ":***@")
 
 
 def _renew_lock() -> None:

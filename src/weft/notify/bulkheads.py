@@ -35,8 +35,11 @@ def place(receiver: str, most: int | None) -> Iterator[None]:
     Raises:
         Snooze: so many are under way.
     """
+    if most is None:
+        yield
+        return
     with _lock:
-        if most is not None and _under_way[receiver] >= most:
+        if _under_way[receiver] >= most:
             raise Snooze(_MOMENT * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
         _under_way[receiver] += 1
     try:

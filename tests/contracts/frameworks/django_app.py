@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.management import execute_from_command_line
+from django.core.servers.basehttp import WSGIServer
 from django.core.wsgi import get_wsgi_application
 from django.http import JsonResponse, StreamingHttpResponse
 from django.urls import path
@@ -145,4 +146,5 @@ urlpatterns = [
 application = get_asgi_application() if ASYNC else get_wsgi_application()
 
 if __name__ == "__main__":
+    WSGIServer.request_queue_size = 128  # of ten, clients who come at once try again after seconds
     execute_from_command_line(sys.argv)

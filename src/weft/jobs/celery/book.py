@@ -22,7 +22,7 @@ _ALL, _OPEN, _RUNNING = "weft:jobs", "weft:open", "weft:running"
 """Ids by age: of all jobs, of those that are not finished, of those that run."""
 
 _MANY = 500
-_SWEEP = 4  # seconds between two looks for orphans
+_SWEEP = 4  # seconds for which `first` has said no to all others
 _ALIVE = 15  # seconds for which a worker is taken to live after its last word
 
 
@@ -87,12 +87,13 @@ class Book:
         return self._in(_OPEN)
 
     def orphans(self) -> Iterator[Page]:
-        """Those that ran in a worker which lives no more; for one who asks, among all that do in a few seconds."""
+        """Those that ran in a worker which lives no more."""
+        return (page for page in self._in(_RUNNING) if not self.alive(page.owner))
+
+    def first(self, what: str) -> bool:
+        """Whether this falls to who asks, as the first of all workers in a few seconds: it reads many pages."""
         with self._told():
-            mine = self._redis.set("weft:sweep", 1, nx=True, ex=_SWEEP)
-        for page in self._in(_RUNNING) if mine else ():
-            if not self.alive(page.owner):
-                yield page
+            return bool(self._redis.set(f"weft:{what}", 1, nx=True, ex=_SWEEP))
 
     def pages_of(self, uids: Sequence[str]) -> list[Page | None]:
         """What is known of these jobs, in one question."""

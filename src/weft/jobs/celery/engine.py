@@ -8,10 +8,11 @@ bound to crashes, and the knowledge that a message which comes again is of a job
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from weft.clock import wall
 from weft.errors import InvalidCall, InvalidValue
+from weft.jobs.addresses import public
 from weft.jobs.celery.book import Book
 from weft.jobs.celery.page import Page, record_of, revived
 from weft.jobs.codec import encode_json
@@ -61,12 +62,12 @@ class CeleryEngine:
     }
 
     def __init__(self, broker: str, results: str, *, durable: bool = True, visibility: float = 300.0) -> None:
-        self.name = f"celery at {_public(broker)}"
+        self.name = f"celery at {public(broker)}"
         self.book = Book(results, self.name)
         if broker.startswith("redis") and durable and not self.book.durable():
             self.book.close()
             raise InvalidValue(
-                f"{_public(broker)} keeps nothing on disk (appendonly no), so that its end loses all jobs: set "
+                f"{public(broker)} keeps nothing on disk (appendonly no), so that its end loses all jobs: set "
                 "appendonly yes there, or write ?durable=no behind the URL if that is what you want"
             )
         options = {"results": results, "visibility": f"{visibility:g}", "durable": "yes" if durable else "no"}
@@ -244,9 +245,3 @@ def _app(broker: str, visibility: float) -> Any:
         broker_native_delayed_delivery_queue_type="classic",
     )
     return app
-
-
-def _public(url: str) -> str:
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"

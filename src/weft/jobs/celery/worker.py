@@ -223,19 +223,23 @@ class CeleryWorker:
 
     def _say(self) -> None:
         self._book.say_alive(self.name)
-        for orphan in self._book.orphans():  # the broker may take its time to bring the message again
-            self._engine.publish(orphan, orphan.attempt)
-        self._send_again()
+        if self._book.first("sweep"):
+            for orphan in self._book.orphans():  # the broker may take its time to bring the message again
+                self._engine.publish(orphan, orphan.attempt)
+        if self._claims:
+            self._overdue = frozenset()
+        elif self._book.first("look"):
+            self._send_again()
 
     def _send_again(self) -> None:
         # Redis forgets a message as it hands it over: a worker that dies before it has noted that takes it along. While
         # this one has nothing to do, what is to run has a message that comes in a moment, or none; to send another
         # does no harm.
-        waiting: dict[tuple[str, int], Page] = {}
-        if not self._claims:
-            for page in self._book.unfinished():
-                if page.state is State.AVAILABLE and page.entry.queue in self._queues:
-                    waiting[page.ticket, page.attempt] = page
+        waiting = {
+            (page.ticket, page.attempt): page
+            for page in self._book.unfinished()
+            if page.state is State.AVAILABLE and page.entry.queue in self._queues
+        }
         for known in self._overdue & waiting.keys():
             self._engine.publish(waiting[known], waiting[known].attempt + 1)
         self._overdue = frozenset(waiting)

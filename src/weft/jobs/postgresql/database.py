@@ -6,9 +6,10 @@ are right in both for the same reason. Jobs that are only added take none.
 
 from collections.abc import Sequence
 
+from weft.jobs.addresses import public
 from weft.jobs.errors import StoreError
 from weft.jobs.postgresql.desk import CHANNEL, CLASS, PostgreSQLDesk
-from weft.jobs.postgresql.driver import Failure, Session, disown, public
+from weft.jobs.postgresql.driver import Failure, Session, disown
 from weft.jobs.sql.database import Connection, Desk
 from weft.jobs.sql.schema import VERSION, missing
 

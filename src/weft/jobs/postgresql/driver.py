@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from weft.jobs.errors import StoreError
 
@@ -16,7 +15,7 @@ try:
 except ImportError as missing:  # pragma: no cover - the extra is not installed
     raise ImportError("jobs in PostgreSQL need psycopg: run pip install 'weft[postgresql]'") from missing
 
-__all__ = ["Failure", "Raw", "Session", "connect", "disown", "public"]
+__all__ = ["Failure", "Raw", "Session", "connect", "disown"]
 
 Failure = psycopg.Error
 Raw = psycopg.Connection[tuple[Any, ...]]
@@ -134,13 +133,6 @@ def disown(raw: Raw) -> None:
     """
     with suppress(Failure, OSError):  # it is closed
         os.close(raw.fileno())
-
-
-def public(url: str) -> str:
-    """The address without its password: with all its hosts, where there are several, but without its options."""
-    parts = urlsplit(url)  # whose `port` takes no list of hosts
-    user, at, hosts = parts.netloc.rpartition("@")
-    return f"postgresql://{user.partition(':')[0]}{at}{hosts}{parts.path}"
 
 
 @lru_cache(maxsize=256)

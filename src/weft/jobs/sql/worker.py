@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 
 from weft.clock import now, wall
-from weft.jobs.crew import HOARDING, Crew
+from weft.jobs.ahead import HOARDING
+from weft.jobs.crew import Crew
 from weft.jobs.declaring import known
 from weft.jobs.errors import StoreError
 from weft.jobs.sql.bounds import Bound, bound_of
