@@ -11,6 +11,8 @@ import pytest
 
 import weft
 from weft import jobs
+from weft.jobs import stores
+from weft.jobs.addresses import public
 from weft.jobs.codec import Signature
 from weft.jobs.identity import new_uid
 from weft.jobs.lifecycle import FINAL, STEPS, ImpossibleStep, State, Step, advance
@@ -256,3 +258,32 @@ def test_a_job_is_found_again_by_other_processes_under_whatever_name_its_module_
     """As a decorated function, and as one that was made a job under another name."""
     for job in (chores.note, chores.made_of_plain):
         assert pickle.loads(pickle.dumps(job)) is job
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("celery+redis://a:s3:cret@host/0?visibility=soon", "celery+redis://a:***@host/0?visibility=soon"),
+        ("celery+amqp://h//?results=redis://:s3cret@i/1&more=1", "celery+amqp://h//?results=redis://:***@i/1&more=1"),
+        ("sqlite:jobs.db?sync=no", "sqlite:jobs.db?sync=no"),
+    ],
+)
+def test_an_address_that_names_no_store_is_shown_with_what_is_wrong_and_without_passwords(url, shown):
+    """Its options are shown: one of them may be the fault."""
+    with pytest.raises(weft.InvalidValue) as caught:
+        stores.open_store(url)
+    assert str(caught.value).startswith(f"{shown!r} names no job store")
+
+
+@pytest.mark.parametrize(
+    ("url", "user", "shown"),
+    [
+        ("postgresql://shop:s3cret@a:5432,b:5433/jobs?password=s3cret", True, "postgresql://shop@a:5432,b:5433/jobs"),
+        ("postgresql://a/jobs", True, "postgresql://a/jobs"),
+        ("redis://s3cret@host:6379/0", False, "redis://host:6379/0"),
+        ("amqp://guest:s3cret@host//", False, "amqp://host//"),
+    ],
+)
+def test_messages_name_a_server_without_its_secrets(url, user, shown):
+    """All hosts are named. For brokers nobody is: a token may be in the place of the user."""
+    assert public(url, user=user) == shown

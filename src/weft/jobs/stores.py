@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from weft.errors import InvalidValue
-from weft.jobs.addresses import public
+from weft.jobs.addresses import masked
 from weft.jobs.engine import Engine
 
 __all__ = ["address", "chosen", "inherit", "install", "on_change", "open_store", "store", "use"]
@@ -41,7 +41,7 @@ def open_store(url: str) -> Engine:
     opener = _OPENERS.get(urlsplit(url).scheme)
     found = None if opener is None else opener(url)
     if found is None:
-        raise InvalidValue(f"{public(url)!r} names no job store: write {_FORMS}")
+        raise InvalidValue(f"{masked(url)!r} names no job store: write {_FORMS}")
     return found
 
 

@@ -40,7 +40,7 @@ class PostgreSQL:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.name = public(url)
+        self.name = public(url, user=True)
 
     def writer(self) -> "_Writer":
         """A connection that writes.
